@@ -1,0 +1,57 @@
+"""What the account system publishes to `account.events`. Upstream has no keys of ours, so names arrive in clear here only."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.message import AccountId, Frozen, Message, Moment, Number, PositiveFen, Text
+
+Kind = Literal["individual", "enterprise"]
+
+
+class AccountFact(Message):
+    topic: ClassVar[str] = "account.events"
+
+    occurred_at: Moment
+
+
+class Registration(Frozen):
+    """The real-name registration. An enterprise has a legal name and a unified social credit code (18 characters)."""
+
+    kind: Kind
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    tax_id: Annotated[str, Field(max_length=20)] | None = None
+    address: Text | None = None
+    phone: Text | None = None
+    bank_name: Text | None = None
+    bank_account: Text | None = None
+
+
+class AccountRegistered(AccountFact):
+    """An account passed real-name registration; the default title follows from it."""
+
+    registration: Registration
+    mailbox: Annotated[str, Field(max_length=200)] | None = None
+    mobile: Annotated[str, Field(max_length=32)] | None = None
+
+
+class RegistrationChanged(AccountFact):
+    registration: Registration
+
+
+class AccountClosed(AccountFact):
+    """No new requests from here on (D-33); documents stay downloadable."""
+
+
+class RelationChanged(AccountFact):
+    """`account_id` manages `member_id` with these permissions; none means that the relation ended."""
+
+    member_id: AccountId
+    permissions: tuple[str, ...] = ()
+
+
+class CashToppedUp(AccountFact):
+    """Money in. It is not invoiceable: only spending is (R-1)."""
+
+    number: Number
+    cash_fen: PositiveFen

@@ -1,0 +1,103 @@
+"""Facts of invoicing on `invoicing.events`: the life of a request and of its invoices, for the ledger, notification and finance."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.message import Code, Fen, Frozen, Id, Message, Moment, Number, PositiveFen
+
+InvoiceKind = Literal["general", "special"]
+Method = Literal["by_order", "by_monthly_bill", "by_amount"]
+InvoiceNumber = Annotated[str, Field(pattern=r"^[0-9]{20}$")]
+Serial = Annotated[str, Field(pattern=r"^[0-9A-Z]{20}$")]
+
+
+class InvoicingFact(Message):
+    topic: ClassVar[str] = "invoicing.events"
+
+    request_id: Id
+
+
+class Share(Frozen):
+    """What a part takes of a reserved group."""
+
+    group_no: Annotated[int, Field(ge=1)]
+    amount_fen: PositiveFen
+
+
+class InvoiceRequested(InvoicingFact):
+    """A request was taken and stored; its balance is not reserved yet."""
+
+    method: Method
+    kind: InvoiceKind
+    amount_fen: PositiveFen | None = None
+
+
+class RequestRefused(InvoicingFact):
+    """The system refuses: no invoice will come of this request, and why."""
+
+    reason: Code
+    detail: dict[str, int | str] = {}
+
+
+class PartFact(InvoicingFact):
+    """One part of a request, which becomes one invoice or none. `shares` sum to `gross_fen`."""
+
+    part_id: Id
+    reservation_id: Id
+    subject: Code
+    legal_entity: Code
+    content: Code
+    tax_percent: Annotated[int, Field(ge=0, le=100)]
+    kind: InvoiceKind
+    gross_fen: PositiveFen
+    net_fen: Fen
+    tax_fen: Fen
+    shares: tuple[Share, ...] = Field(min_length=1)
+
+
+class InvoiceIssued(PartFact):
+    """The tax platform issued the part: a document that exists, whatever else happened meanwhile."""
+
+    serial: Serial
+    number: InvoiceNumber
+    issued_at: Moment
+    specimen: bool
+
+
+class InvoiceFailed(PartFact):
+    """The platform refused the part for good (confirmed by a query); its amount is free again."""
+
+    serial: Serial
+    reason: Code
+    text: Annotated[str, Field(max_length=400)] = ""
+
+
+class InvoiceVoided(PartFact):
+    """The part was cancelled before it became a document; its amount is free again."""
+
+    reason: Code
+
+
+class File(Frozen):
+    name: Annotated[str, Field(max_length=100)]
+    media_type: Annotated[str, Field(max_length=100)]
+    object_key: Annotated[str, Field(max_length=200)]
+    size: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DocumentsStored(InvoicingFact):
+    """The files of an issued invoice are in the object store and can be read there."""
+
+    part_id: Id
+    number: InvoiceNumber
+    gross_fen: PositiveFen
+    files: tuple[File, ...] = Field(min_length=1)
+
+
+class RequestClosed(InvoicingFact):
+    """Every part of the request has come to rest."""
+
+    status: Literal["invoiced", "partly_issued", "failed", "voided", "refused"]
+    numbers: tuple[Number, ...] = ()

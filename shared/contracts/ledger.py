@@ -1,0 +1,101 @@
+"""Commands to the ledger (`ledger.commands`, from invoicing alone) and its facts (`ledger.events`)."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.contracts.message import AccountId, Code, Cycle, Fen, Frozen, Id, Message, Moment, Number, PositiveFen, Text
+
+Refusal = Literal[
+    "INSUFFICIENT_INVOICEABLE",
+    "DEFICIT_NOT_COVERED",
+    "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT",
+    "ITEM_NOT_INVOICEABLE",
+    "ITEM_LOCKED",
+    "NEGATIVE_SELECTED_ALONE",
+]
+
+
+class LedgerCommand(Message):
+    topic: ClassVar[str] = "ledger.commands"
+
+    request_id: Id
+
+
+class ReserveBalance(LedgerCommand):
+    """Hold what the request selects, exactly, or refuse it whole.
+
+    Selection: documents by `numbers`, or whole `cycles`, or everything (both empty). With `amount_fen` the oldest of the
+    selection is taken up to that sum (R-4); without it the whole selection. `accounts` are the accounts whose documents may
+    be taken; a number of any other account is refused.
+    """
+
+    accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=1000)
+    numbers: tuple[Number, ...] = ()
+    cycles: tuple[Cycle, ...] = ()
+    subject: Code | None = None
+    amount_fen: PositiveFen | None = None
+
+
+class ReleaseReservation(LedgerCommand):
+    """Give back whatever the request still holds."""
+
+
+class LedgerFact(Message):
+    topic: ClassVar[str] = "ledger.events"
+
+
+class Group(Frozen):
+    """Reserved items that print alike: same owner, subject, content row, rate, cycle and spec."""
+
+    group_no: Annotated[int, Field(ge=1)]
+    account_id: AccountId
+    subject: Code
+    content: Code
+    tax_percent: Annotated[int, Field(ge=0, le=100)]
+    cycle: Cycle
+    spec: Text | None = None
+    count: Annotated[int, Field(ge=1)]
+    amount_fen: PositiveFen
+    oldest_at: Moment
+
+
+class BalanceReserved(LedgerFact):
+    request_id: Id
+    reservation_id: Id
+    groups: tuple[Group, ...] = Field(min_length=1)
+    total_fen: PositiveFen
+
+
+class ReservationRefused(LedgerFact):
+    """Nothing is held. `detail` has the figures behind the code: shortfall_fen, need_fen, have_fen, deficit_fen, number."""
+
+    request_id: Id
+    reason: Refusal
+    detail: dict[str, int | str] = {}
+
+
+class ReservationReleased(LedgerFact):
+    request_id: Id
+    reservation_id: Id
+    released_fen: Fen
+
+
+class Balance(Frozen):
+    """One row of a balance: figures of one account and subject, all in fen (R-3)."""
+
+    subject: Code
+    consumed_fen: Fen
+    refunded_fen: Fen
+    invoiced_fen: Fen
+    in_progress_fen: Fen
+    available_fen: Fen
+    deficit_fen: Fen
+    invoiceable_net_fen: Fen
+
+
+class BalanceChanged(LedgerFact):
+    """The account's balances as of `version`; published at most once a second for an account."""
+
+    version: int
+    balances: tuple[Balance, ...]

@@ -1,0 +1,43 @@
+"""What every message has: the base class and the field types all messages share.
+
+A message travels as a CloudEvent: id, type, source and time are headers, the fields below are the JSON body. Unknown fields
+are ignored so that fields can be added; a breaking change is a new class (`BillSettledV2`) and the old one is read for ever.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+LARGEST_ID = 2**52
+"""Clients of the published SDKs read ids as floats, which are exact up to here."""
+
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+AccountId = Id
+Fen = Annotated[int, Field(ge=-(2**62), le=2**62)]
+"""Money: integer fen (1 CNY = 100 fen), tax included unless the name says net or tax."""
+PositiveFen = Annotated[int, Field(ge=1, le=2**62)]
+Number = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+"""An order, bill or contract number as upstream prints it."""
+Cycle = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
+"""A billing cycle, `YYYYMM`, the month of supply in Asia/Shanghai."""
+Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_./-]+$")]
+Text = Annotated[str, StringConstraints(max_length=200)]
+Moment = AwareDatetime
+"""A point in time with an offset; naive times are refused."""
+
+Sealed = Annotated[str, StringConstraints(pattern=r"^sealed\.v1\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*$")]
+"""Personal data, encrypted with the key of its account (`shared/runtime/sealing.py`). Never logged, never a key or header."""
+
+
+class Frozen(BaseModel):
+    """A value inside a message."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Message(Frozen):
+    """A fact or a command. `account_id` is the Kafka key, so that what concerns one account keeps its order."""
+
+    topic: ClassVar[str]
+
+    account_id: AccountId

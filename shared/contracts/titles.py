@@ -1,0 +1,46 @@
+"""Facts of the title service on `title.events`: who may be invoiced, and where word is sent."""
+
+from typing import ClassVar, Literal
+
+from shared.contracts.accounts import Kind
+from shared.contracts.message import Id, Message, Sealed
+
+
+class TitleFact(Message):
+    topic: ClassVar[str] = "title.events"
+
+
+class SealingKeyIssued(TitleFact):
+    """The account's data key, wrapped with the master key. Dropping it everywhere erases what was sealed with it."""
+
+    wrapped_key: str
+
+
+class TitleChanged(TitleFact):
+    """One title in full, as of `version`; a lower version than one already seen is ignored. One title is active at most."""
+
+    title_id: Id
+    version: int
+    status: Literal["active", "inactive"]
+    kind: Kind
+    name: Sealed
+    tax_id: Sealed | None
+    address: Sealed | None
+    phone: Sealed | None
+    bank_name: Sealed | None
+    bank_account: Sealed | None
+
+
+class RecipientChanged(TitleFact):
+    """Where word about this account is sent, as of `version`."""
+
+    version: int
+    mailbox: Sealed | None
+    mobile: Sealed | None
+
+
+class AccountStatusChanged(TitleFact):
+    """Whether the account may ask for invoices; `version` grows with each change."""
+
+    version: int
+    status: Literal["open", "closed"]
