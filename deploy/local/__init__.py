@@ -1,0 +1,1 @@
+"""Starts the whole system on one machine, without containers and without asking anything."""
