@@ -4,6 +4,7 @@ A message travels as a CloudEvent: id, type, source and time are headers, the fi
 are ignored so that fields can be added; a breaking change is a new class (`BillSettledV2`) and the old one is read for ever.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -41,3 +42,21 @@ class Message(Frozen):
     topic: ClassVar[str]
 
     account_id: AccountId
+
+
+@dataclass(frozen=True)
+class Park:
+    """A list handler's word on one message it can't accept: parked with its bytes, the rest of the batch goes on."""
+
+    message: Message
+    reason: str
+    text: str
+
+
+class Unacceptable(Exception):  # noqa: N818 - it names what the message is, and the runtime parks it at once
+    """A message that no repetition will make acceptable. `reason` is a stable code; `text` says what to do."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"{reason}: {text}")
+        self.reason = reason
+        self.text = text

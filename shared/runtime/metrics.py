@@ -1,0 +1,12 @@
+"""What `/metrics` shows. Labels are names of ours, never values of a customer."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDS = Counter("kaipiao_records", "Records read, by what became of them", ["consumer", "outcome"])
+WORK_SECONDS = Histogram("kaipiao_work_seconds", "Outside calls of due-row workers", ["worker", "outcome"])
+SENT = Counter("kaipiao_messages_sent", "Messages confirmed by the broker")
+SEND_FAILURES = Counter("kaipiao_send_failures", "Batches of the outbox that were not confirmed and go out again")
+UNSENT = Gauge("kaipiao_outbox_unsent", "Outbox rows not sent yet")
+UNSENT_AGE = Gauge("kaipiao_outbox_oldest_seconds", "Age of the oldest outbox row not sent yet")
+PARKED = Gauge("kaipiao_parked_open", "Parked records nobody has decided on")
+LOOP_LAG = Gauge("kaipiao_loop_lag_seconds", "How late the event loop was at the watchdog's last look")

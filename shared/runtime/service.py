@@ -1,0 +1,180 @@
+"""What a service says of itself (`Service`), and that service running against one database and one transport (`Runtime`).
+
+The process (`main.py`), the simulation and the tests all build the same `Runtime`; they differ in transport and clock.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+from asyncpg import Connection
+
+from shared.contracts.message import Message
+from shared.contracts.topics import TOPICS
+from shared.runtime import tracing
+from shared.runtime.clock import Clock, NewId
+from shared.runtime.database import Database
+from shared.runtime.handling import BatchHandler, Consumer, Handler
+from shared.runtime.outbox import Outbox, Relay, wait
+from shared.runtime.transport import Transport
+from shared.runtime.workers import AnyWorker, Runner
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+I = TypeVar("I")  # noqa: E741 - the intent
+A = TypeVar("A")
+REREAD_SECONDS = 0.25
+
+Intent = Callable[[I, Connection, datetime], Awaitable[tuple[A, Sequence[Message]]]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """The table of one service: which messages it takes and what it does on its own."""
+
+    name: str
+    migrations: Path
+    handlers: Mapping[type[Message], Handler] = field(default_factory=dict)
+    batches: Mapping[str, BatchHandler] = field(default_factory=dict)
+    workers: Sequence[AnyWorker] = ()
+    routes: "Callable[[Runtime], APIRouter] | None" = None
+    """Routes for the gateway; they need the service token."""
+    public_routes: "Callable[[Runtime], APIRouter] | None" = None
+    """Routes that check their callers themselves."""
+    resources: Sequence[AbstractAsyncContextManager[Any]] = ()
+    """Opened before the first message, closed after the last: clients, process pools."""
+
+    def topics(self) -> list[str]:
+        return sorted({*self.batches, *(message.topic for message in self.handlers)})
+
+
+class Runtime:
+    """A running service. `consumers`, `relay` and `runners` are parts that someone drives: tasks in a process, a scheduler in a test."""
+
+    def __init__(
+        self, service: Service, database: Database, transport: Transport, clock: Clock, new_id: NewId, replica: str
+    ) -> None:
+        self.service = service
+        self.database = database
+        self.transport = transport
+        self.clock = clock
+        self.outbox = Outbox(service.name, clock, new_id)
+        self.relay = Relay(database, transport, clock, f"{service.name}-{replica}-{new_id()}")
+        self.runners = [Runner(worker, database, self.outbox, clock) for worker in service.workers]
+        self.consumers = {consumer.name: consumer for consumer in map(self._consumer, service.topics())}
+        for consumer in self.consumers.values():
+            transport.consume(consumer.name, [consumer.topic], consumer.on_batch, consumer.on_assigned)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._answers = _Answers(database.dsn)
+
+    def _consumer(self, topic: str) -> Consumer:
+        batch_handler = self.service.batches.get(topic)
+        handlers = {message: handler for message, handler in self.service.handlers.items() if message.topic == topic}
+        types = TOPICS[topic].by_type if batch_handler else {message.__name__: message for message in handlers}
+        name = f"{self.service.name}.{topic}"
+        return Consumer(name, topic, types, handlers, batch_handler, self.database, self.outbox, self.clock)
+
+    # what services use
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        async with self.database.read() as db:
+            yield db
+
+    async def intent(self, handler: Intent[I, A], ask: I) -> A:
+        """Do what somebody asked for over HTTP: one transaction with its messages, stored before it is acknowledged."""
+        async with self.database.transaction() as db:
+            answer, messages = await handler(ask, db, self.clock.now())
+            await self.outbox.write(db, messages, tracing.traceparent())
+        self.outbox.committed()
+        return answer
+
+    async def wait_for(
+        self, channel: str, key: str, read: Callable[[Connection], Awaitable[A | None]], timeout_seconds: float
+    ) -> A | None:
+        """What `read` finds as soon as it finds something. Any replica may produce it: it notifies `channel` with `key`."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                async with self._answers.expect(channel, key) as woken:
+                    while (answer := await self._look(read)) is None:
+                        await wait(woken, REREAD_SECONDS)
+                    return answer
+        except TimeoutError:
+            return await self._look(read)
+
+    async def _look(self, read: Callable[[Connection], Awaitable[A | None]]) -> A | None:
+        async with self.read() as db:
+            return await read(db)
+
+    # a process's life
+
+    async def start(self) -> None:
+        await self.transport.start()
+        self._spawn(self.relay.run(self.outbox.waker()))
+        for runner in self.runners:
+            for _ in range(runner.worker.concurrency):
+                self._spawn(runner.run(self.outbox.waker()))
+
+    def _spawn(self, work: "Any") -> None:  # noqa: ANN401 - a coroutine of any kind
+        self._tasks.append(asyncio.create_task(work))
+
+    def failed_task(self) -> BaseException | None:
+        """A task that ended: none of them should."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                return task.exception() or RuntimeError("a task ended")
+        return None
+
+    async def stop(self) -> None:
+        """Consumers first, so that nothing new comes in; then a last round of the relay; workers' leases end by themselves."""
+        await self.transport.stop_consuming()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.relay.finish()
+        await self.transport.stop()
+        await self._answers.close()
+        await self.database.close()
+
+
+class _Answers:
+    """One listening connection of the process. A lost notification costs a re-read interval, never an answer."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._db: Connection | None = None
+        self._waiting: dict[tuple[str, str], asyncio.Event] = {}
+        self._listening: set[str] = set()
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def expect(self, channel: str, key: str) -> AsyncIterator[asyncio.Event]:
+        await self._listen(channel)
+        event = self._waiting.setdefault((channel, key), asyncio.Event())
+        try:
+            yield event
+        finally:
+            self._waiting.pop((channel, key), None)
+
+    async def _listen(self, channel: str) -> None:
+        async with self._lock:
+            if self._db is None or self._db.is_closed():
+                self._db = await asyncpg.connect(self._dsn)
+                self._listening.clear()
+            if channel not in self._listening:
+                await self._db.add_listener(channel, self._heard)
+                self._listening.add(channel)
+
+    def _heard(self, _db: object, _pid: int, channel: str, payload: object) -> None:
+        if (event := self._waiting.get((channel, str(payload)))) is not None:
+            event.set()
+
+    async def close(self) -> None:
+        if self._db is not None:
+            await self._db.close()

@@ -1,0 +1,79 @@
+"""The one settings object. The same names stand in `.env`, compose and local runs; `docs/settings.md` is made from this file."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Read from the environment (upper-case names), then from `.env`. A wrong value ends the process with its name."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    environment: Annotated[Literal["local", "production"], Field(description="production refuses the test clock")] = (
+        "local"
+    )
+    replica: Annotated[str, Field(description="name of this replica, unique among those of its service")] = "1"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="least level written")] = (
+        "INFO"
+    )
+
+    database_url: Annotated[
+        SecretStr,
+        Field(description="PostgreSQL 15 or later; its database name is a prefix: a service uses `<name>_<service>`"),
+    ] = SecretStr("postgresql://kaipiao@127.0.0.1:5440/kaipiao")
+    database_pool: Annotated[int, Field(ge=4, le=100, description="connections of one process at most")] = 12
+
+    kafka_bootstrap: Annotated[str, Field(description="brokers to start from, host:port,host:port")] = "127.0.0.1:9092"
+    topic_partitions: Annotated[int, Field(ge=1, le=1000, description="partitions of a new topic")] = 6
+    topic_replication: Annotated[int, Field(ge=1, le=10, description="copies of a new topic")] = 1
+    topic_min_insync: Annotated[int, Field(ge=1, le=10, description="copies that must confirm a record")] = 1
+    topic_retention_days: Annotated[int, Field(ge=1, le=3650, description="how long topics keep records")] = 14
+    batch_max: Annotated[int, Field(ge=1, le=10_000, description="records handled in one transaction at most")] = 2000
+
+    http_host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
+    http_port: Annotated[Port, Field(description="port to listen on; 0 takes any")] = 0
+    gateway_url: Annotated[str, Field(description="where customers reach the gateway")] = "http://127.0.0.1:8080"
+    title_url: Annotated[str, Field(description="where the gateway reaches title")] = "http://127.0.0.1:8101"
+    ledger_url: Annotated[str, Field(description="where the gateway reaches ledger")] = "http://127.0.0.1:8102"
+    invoicing_url: Annotated[str, Field(description="where the gateway reaches invoicing")] = "http://127.0.0.1:8103"
+    notification_url: Annotated[str, Field(description="where the gateway reaches notification")] = (
+        "http://127.0.0.1:8104"
+    )
+    service_token: Annotated[SecretStr, Field(description="bearer secret between gateway and services")] = SecretStr(
+        "local-only"
+    )
+    answer_wait_seconds: Annotated[
+        float, Field(ge=0, le=30, description="how long a request waits for the ledger's word")
+    ] = 2.0
+
+    tax_platform_url: Annotated[str, Field(description="the tax platform")] = "http://127.0.0.1:8111"
+    sms_url: Annotated[str, Field(description="the SMS gateway")] = "http://127.0.0.1:8112"
+    smtp_host: Annotated[str, Field(description="the mail server")] = "127.0.0.1"
+    smtp_port: Annotated[Port, Field(description="the mail server's port")] = 8125
+    mail_from: Annotated[str, Field(description="sender of mails")] = "invoices@kaipiao.example"
+
+    documents_url: Annotated[str, Field(description="object store for documents: file:///folder or s3://bucket")] = (
+        "file:///tmp/kaipiao-documents"
+    )
+    sealing_key: Annotated[SecretStr, Field(description="master key for personal data: base64 of 32 bytes")] = (
+        SecretStr("bG9jYWwtb25seS1sb2NhbC1vbmx5LWxvY2FsLW9ubHk=")
+    )
+
+    otlp_endpoint: Annotated[str, Field(description="OTLP/HTTP receiver of traces; empty turns export off")] = ""
+
+    def dsn(self, service: str) -> str:
+        """The database of one service."""
+        return database_of(self.database_url.get_secret_value(), service)
+
+
+def database_of(url: str, service: str) -> str:
+    """`postgresql://host/kaipiao` and "ledger" give `postgresql://host/kaipiao_ledger`."""
+    parts = urlsplit(url)
+    name = PurePosixPath(parts.path).name or "kaipiao"
+    return urlunsplit(parts._replace(path=f"/{name}_{service}"))

@@ -1,0 +1,188 @@
+"""The runtime's own statements: inbox, offsets, attempts, parked records. One function for one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Connection
+
+from shared.runtime.envelope import Envelope
+from shared.runtime.transport import Partition, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How often a batch starting at this offset was begun, and when its records were first received."""
+
+    tries: int
+    received_through: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the records of one partition, and the offset to go on from."""
+
+    partition: Partition
+    next_offset: int
+    applied: int
+    duplicate: int
+    parked: int
+    skipped: int
+
+
+async def begin_batch(
+    db: Connection, consumer: str, spans: Sequence[tuple[Partition, int, int]], at: datetime
+) -> dict[Partition, Begun]:
+    """`spans`: partition, first and last offset. The receipt of offsets seen before is kept, of new ones it is `at`."""
+    rows = await db.fetch(
+        """
+        WITH span AS (
+            SELECT * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[]) AS s (topic, part, first, last)
+        ), before AS (
+            SELECT a.* FROM runtime.batch_attempt a JOIN span ON a.topic = span.topic AND a."partition" = span.part
+            WHERE a.consumer = $1
+        ), written AS (
+            INSERT INTO runtime.batch_attempt AS a
+                (consumer, topic, "partition", first_offset, tries, received_through, received_at)
+            SELECT $1, topic, part, first, 1, last, $6 FROM span ORDER BY topic, part
+            ON CONFLICT (consumer, topic, "partition") DO UPDATE SET
+                tries = CASE WHEN a.first_offset = excluded.first_offset THEN a.tries + 1 ELSE 1 END,
+                first_offset = excluded.first_offset,
+                received_at = CASE WHEN excluded.received_through > a.received_through
+                    THEN excluded.received_at ELSE a.received_at END,
+                received_through = greatest(a.received_through, excluded.received_through)
+            RETURNING topic, "partition", tries
+        )
+        SELECT w.topic, w."partition", w.tries, b.received_through, b.received_at
+        FROM written w LEFT JOIN before b ON b.topic = w.topic AND b."partition" = w."partition"
+        """,
+        consumer,
+        [partition.topic for partition, _, _ in spans],
+        [partition.number for partition, _, _ in spans],
+        [first for _, first, _ in spans],
+        [last for _, _, last in spans],
+        at,
+    )
+    return {
+        Partition(row["topic"], row["partition"]): Begun(
+            row["tries"], -1 if row["received_through"] is None else row["received_through"], row["received_at"] or at
+        )
+        for row in rows
+    }
+
+
+async def begin_record(db: Connection, consumer: str, record: Record) -> int:
+    """The number of this attempt at a record, counting from 1."""
+    tries: int = await db.fetchval(
+        """
+        INSERT INTO runtime.record_attempt AS a (consumer, topic, "partition", "offset", tries) VALUES ($1, $2, $3, $4, 1)
+        ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET tries = a.tries + 1
+        RETURNING tries
+        """,
+        consumer,
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+    )
+    return tries
+
+
+async def end_record(db: Connection, consumer: str, record: Record) -> None:
+    await db.execute(
+        """
+        DELETE FROM runtime.record_attempt
+        WHERE consumer = $1 AND topic = $2 AND "partition" = $3 AND "offset" = $4
+        """,
+        consumer,
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+    )
+
+
+async def enter_inbox(db: Connection, envelope: Envelope, record: Record, at: datetime) -> bool:
+    """Whether the event is new. A twin in another transaction is waited for."""
+    entered = await db.fetchval(
+        """
+        INSERT INTO runtime.inbox (source, event_id, digest, topic, "partition", "offset", received_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (source, event_id) DO NOTHING
+        RETURNING true
+        """,
+        envelope.source,
+        envelope.id,
+        envelope.digest,
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+        at,
+    )
+    return entered is True
+
+
+async def same_content(db: Connection, envelope: Envelope) -> bool:
+    """Whether the event that took effect under this id said the same."""
+    digest = await db.fetchval(
+        "SELECT digest FROM runtime.inbox WHERE source = $1 AND event_id = $2", envelope.source, envelope.id
+    )
+    return bool(digest == envelope.digest)
+
+
+async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) -> None:
+    await db.execute(
+        """
+        INSERT INTO runtime.consumer_offset AS o
+            (consumer, topic, "partition", next_offset, applied, duplicate, parked, skipped)
+        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+            AS t (topic, part, next_offset, applied, duplicate, parked, skipped)
+        ORDER BY topic, part
+        ON CONFLICT (consumer, topic, "partition") DO UPDATE SET
+            next_offset = greatest(o.next_offset, excluded.next_offset), applied = o.applied + excluded.applied,
+            duplicate = o.duplicate + excluded.duplicate, parked = o.parked + excluded.parked,
+            skipped = o.skipped + excluded.skipped
+        """,
+        consumer,
+        [tally.partition.topic for tally in tallies],
+        [tally.partition.number for tally in tallies],
+        [tally.next_offset for tally in tallies],
+        [tally.applied for tally in tallies],
+        [tally.duplicate for tally in tallies],
+        [tally.parked for tally in tallies],
+        [tally.skipped for tally in tallies],
+    )
+
+
+async def stored_offsets(db: Connection, consumer: str) -> dict[Partition, int]:
+    rows = await db.fetch(
+        'SELECT topic, "partition", next_offset FROM runtime.consumer_offset WHERE consumer = $1', consumer
+    )
+    return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def park(
+    db: Connection, consumer: str, record: Record, reason: str, text: str, received_at: datetime, at: datetime
+) -> None:
+    """Parking again after a redrive that failed opens the same row with the newer reason."""
+    await db.execute(
+        """
+        INSERT INTO runtime.parked AS p (consumer, topic, "partition", "offset", key, value, header_names, header_values,
+            reason, text, received_at, parked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET
+            reason = excluded.reason, text = excluded.text, status = 'open'
+        WHERE p.status <> 'dismissed'
+        """,
+        consumer,
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+        record.key,
+        record.value,
+        [name for name, _ in record.headers],
+        [value for _, value in record.headers],
+        reason,
+        text,
+        received_at,
+        at,
+    )

@@ -1,0 +1,74 @@
+"""One trace from the HTTP request to the mail: the context is stored with each outbox row and continued by whoever reads it.
+
+Spans carry names and counts; never keys, bodies or exception texts, which may be personal.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, SpanContext, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+LINKS_MAX = 100
+_propagator = TraceContextTextMapPropagator()
+_tracer = trace.get_tracer("kaipiao.runtime")
+
+
+def configure(service: str, replica: str, otlp_endpoint: str) -> None:
+    """Spans are made in any case, so that logs and messages have trace ids; they leave the process only with an endpoint."""
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.id": replica}))
+    if otlp_endpoint:
+        provider.add_span_processor(
+            BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces"))
+        )
+    trace.set_tracer_provider(provider)
+
+
+def traceparent() -> str | None:
+    """The current context as a W3C `traceparent`, to be stored and continued elsewhere."""
+    carrier: dict[str, str] = {}
+    _propagator.inject(carrier)
+    return carrier.get("traceparent")
+
+
+def trace_id() -> str | None:
+    context = trace.get_current_span().get_span_context()
+    return format(context.trace_id, "032x") if context.is_valid else None
+
+
+@contextmanager
+def continuing(name: str, parent: str | None, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
+    """A span under a stored `traceparent`."""
+    context = _propagator.extract({"traceparent": parent}) if parent else None
+    with _tracer.start_as_current_span(name, context=context, kind=kind, record_exception=False):
+        yield
+
+
+@contextmanager
+def consuming(consumer: str, topic: str, parents: Sequence[str | None]) -> Iterator[None]:
+    """One message continues its sender's trace; a batch links to all of its senders."""
+    if len(parents) == 1:
+        with continuing(f"{topic} process", parents[0], SpanKind.CONSUMER):
+            yield
+        return
+    links = [Link(context) for parent in parents[:LINKS_MAX] if (context := _context(parent)) is not None]
+    attributes: dict[str, str | int] = {
+        "messaging.consumer.group.name": consumer,
+        "messaging.batch.message_count": len(parents),
+    }
+    with _tracer.start_as_current_span(
+        f"{topic} process", kind=SpanKind.CONSUMER, links=links, attributes=attributes, record_exception=False
+    ):
+        yield
+
+
+def _context(parent: str | None) -> SpanContext | None:
+    if not parent:
+        return None
+    context = trace.get_current_span(_propagator.extract({"traceparent": parent})).get_span_context()
+    return context if context.is_valid else None

@@ -1,0 +1,198 @@
+"""HTTP as every service speaks it: problems after RFC 9457 with a stable code, health, metrics, parked records, the service token."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared.runtime import metrics, parked, tracing
+from shared.runtime.database import WEATHER
+from shared.runtime.parked import Parked, ParkedContent, Status
+from shared.runtime.service import Runtime
+from shared.runtime.watchdog import Watchdog
+
+PROBLEM = "application/problem+json"
+SHOWN_MAX = 200
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+    """A "no" to somebody who asked over HTTP: what was wrong, with which value, and what to do."""
+
+    def __init__(self, status: int, code: str, title: str, detail: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
+        super().__init__(code)
+        self.status = status
+        self.content: dict[str, Any] = {
+            "type": f"urn:kaipiao:problem:{code}",
+            "status": status,
+            "code": code,
+            "title": title,
+            "detail": detail,
+            **members,
+        }
+
+    def response(self, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        trace_id = tracing.trace_id()
+        content = self.content | ({"trace_id": trace_id} if trace_id else {})
+        return JSONResponse(content, self.status, dict(headers or {}), PROBLEM)
+
+
+def service_token(expected: str) -> Any:  # noqa: ANN401 - FastAPI's dependency
+    async def check(authorization: Annotated[str, Header()] = "") -> None:
+        if not hmac.compare_digest(authorization.encode(), f"Bearer {expected}".encode()):
+            raise Problem(
+                401,
+                "UNAUTHORIZED",
+                "No valid token",
+                "Send `Authorization: Bearer <token>` with the token of this system.",
+            )
+
+    return Depends(check)
+
+
+def web_app(runtime: Runtime, token: str, watchdog: Watchdog, title: str) -> FastAPI:
+    app = FastAPI(title=title, docs_url=None, redoc_url=None)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for weather in WEATHER:
+        app.add_exception_handler(weather, _away)
+    app.add_exception_handler(Exception, _bug)
+    app.include_router(_health(runtime, watchdog))
+    app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
+    if runtime.service.routes is not None:
+        app.include_router(runtime.service.routes(runtime), dependencies=[service_token(token)])
+    if runtime.service.public_routes is not None:
+        app.include_router(runtime.service.public_routes(runtime))
+    return app
+
+
+def _health(runtime: Runtime, watchdog: Watchdog) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> JSONResponse:
+        reason = watchdog.reason()
+        return JSONResponse({"live": reason is None, "reason": reason}, 200 if reason is None else 503)
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        checks = {
+            "database": await _database_answers(runtime),
+            "kafka": runtime.transport.assigned(),
+            "migrations": True,
+        }
+        return JSONResponse(checks, 200 if all(checks.values()) else 503)
+
+    @router.get("/metrics")
+    async def show_metrics() -> PlainTextResponse:
+        await _look_at_tables(runtime)
+        return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def _database_answers(runtime: Runtime) -> bool:
+    try:
+        async with runtime.read() as db:
+            return bool(await db.fetchval("SELECT true"))
+    except WEATHER:
+        return False
+
+
+async def _look_at_tables(runtime: Runtime) -> None:
+    async with runtime.read() as db:
+        unsent, age = await db.fetchrow(
+            "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM runtime.outbox WHERE sent_at IS NULL"
+        ) or (0, 0.0)
+        open_count = await db.fetchval("SELECT count(*) FROM runtime.parked WHERE status = 'open'")
+    metrics.UNSENT.set(unsent)
+    metrics.UNSENT_AGE.set(age)
+    metrics.PARKED.set(open_count)
+
+
+class Decision(BaseModel):
+    by: Annotated[str, Field(min_length=1, max_length=100)]
+    comment: Annotated[str, Field(max_length=400)] = ""
+
+
+def _operations(runtime: Runtime) -> APIRouter:
+    router = APIRouter(prefix="/ops")
+
+    @router.get("/parked")
+    async def parked_list(status: Status = "open", after: int = 0) -> list[Parked]:
+        async with runtime.read() as db:
+            return await parked.parked_records(db, status, after)
+
+    @router.get("/parked/{parked_id}")
+    async def parked_show(parked_id: int) -> ParkedContent:
+        async with runtime.read() as db:
+            found = await parked.parked_record(db, parked_id)
+        if found is None:
+            raise _not_parked(parked_id)
+        return found
+
+    @router.post("/parked/{parked_id}/redrive")
+    async def parked_redrive(parked_id: int, decision: Decision) -> dict[str, str]:
+        try:
+            return {
+                "status": await parked.redrive(
+                    runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock
+                )
+            }
+        except LookupError:
+            raise _not_parked(parked_id) from None
+
+    @router.post("/parked/{parked_id}/dismiss")
+    async def parked_dismiss(parked_id: int, decision: Decision) -> dict[str, str]:
+        try:
+            await parked.dismiss(runtime.database, parked_id, decision.by, decision.comment, runtime.clock)
+        except LookupError:
+            raise _not_parked(parked_id) from None
+        return {"status": "dismissed"}
+
+    return router
+
+
+def _not_parked(parked_id: int) -> Problem:
+    detail = f"There is no open parked record {parked_id}; list them with `kaipiao parked list`."
+    return Problem(404, "NOT_PARKED", "No such parked record", detail, parked_id=parked_id)
+
+
+async def _problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return error.response(error.content.get("headers"))
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    wrong = [
+        {"field": ".".join(map(str, one["loc"])), "message": one["msg"], "value": str(one.get("input"))[:SHOWN_MAX]}
+        for one in error.errors()
+    ]
+    detail = (
+        "; ".join(f"{one['field']}: {one['message']}" for one in wrong) + ". Correct these fields and send it again."
+    )
+    return Problem(422, "INVALID_REQUEST", "The request is not well formed", detail, errors=wrong).response()
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
+    detail = f"{request.method} {request.url.path}: {error.detail}. See /openapi.json for what there is."
+    return Problem(error.status_code, code, str(error.detail), detail).response(error.headers)
+
+
+async def _away(_: Request, __: Exception) -> JSONResponse:
+    detail = "The database did not answer. Nothing was half done; send the same request again."
+    return Problem(503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail).response({"Retry-After": "5"})
+
+
+async def _bug(_: Request, __: Exception) -> JSONResponse:
+    detail = "This is our fault, not yours. Send the same request again, or tell us the trace id."
+    return Problem(500, "INTERNAL_ERROR", "Something went wrong on our side", detail).response()

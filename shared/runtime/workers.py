@@ -1,0 +1,90 @@
+"""Due-row workers: how the outside world is called. Claim with a lease in one transaction, call with none open, record the outcome
+in another. A crash between the two leaves an expired lease, and the next claim finds out what happened before it asks again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import structlog
+from asyncpg import Connection
+
+from shared.contracts.message import Message
+from shared.runtime import tracing
+from shared.runtime.clock import Clock
+from shared.runtime.database import WEATHER, Database
+from shared.runtime.metrics import WORK_SECONDS
+from shared.runtime.outbox import Outbox, wait
+
+C = TypeVar("C")
+A = TypeVar("A")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Worker(Generic[C, A]):
+    """`claim` is given real time, which leases and back-off use; `outcome` is given business time.
+
+    A claimed value may have a `traceparent`: the work then continues the trace of its cause.
+    """
+
+    name: str
+    claim: Callable[[Connection, datetime], Awaitable[C | None]]
+    call: Callable[[C], Awaitable[A]]
+    outcome: Callable[[C, A, Connection, datetime], Awaitable[Sequence[Message]]]
+    concurrency: int = 2
+    idle_seconds: float = 0.25
+
+
+class Runner(Generic[C, A]):
+    """Runs one worker against one database. The three steps are public because the simulation schedules them one by one."""
+
+    def __init__(self, worker: Worker[C, A], database: Database, outbox: Outbox, clock: Clock) -> None:
+        self.worker = worker
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+
+    async def claim(self) -> C | None:
+        async with self._database.transaction() as db:
+            return await self.worker.claim(db, self._clock.real())
+
+    async def call(self, claimed: C) -> A:
+        with tracing.continuing(f"{self.worker.name} call", getattr(claimed, "traceparent", None)):
+            return await self.worker.call(claimed)
+
+    async def outcome(self, claimed: C, answer: A) -> None:
+        with tracing.continuing(f"{self.worker.name} outcome", getattr(claimed, "traceparent", None)):
+            async with self._database.transaction() as db:
+                messages = await self.worker.outcome(claimed, answer, db, self._clock.now())
+                await self._outbox.write(db, messages, tracing.traceparent())
+        self._outbox.committed()
+
+    async def step(self) -> bool:
+        """One due row, if there is one."""
+        claimed = await self.claim()
+        if claimed is None:
+            return False
+        with WORK_SECONDS.labels(self.worker.name, "done").time():
+            answer = await self.call(claimed)
+        await self.outcome(claimed, answer)
+        return True
+
+    async def run(self, woken: asyncio.Event) -> None:
+        while True:
+            try:
+                idle = 0.0 if await self.step() else self.worker.idle_seconds
+            except WEATHER as error:
+                log.warning("worker_waits", worker=self.worker.name, error=type(error).__name__)
+                idle = 1.0
+            except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; its lease runs out and it comes again
+                log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
+                idle = 1.0
+            if idle:
+                await wait(woken, idle)
+
+
+AnyWorker = Worker[Any, Any]
