@@ -1,8 +1,8 @@
 """Messages leave through a table: written in the transaction of their cause, sent by a relay after the commit.
 
 A row holds the messages of one transaction in order. Unsent rows go in id order and are marked after every confirmation; any
-failure starts again from the first unsent, so a message may go twice and never not at all. One relay a database is active, by a lease with
-an epoch; two owners for a moment give repeats, never loss.
+failure starts again from the first unsent: a message may go twice, and never not at all. One relay a database is active, by a lease
+with an epoch; two owners for a moment give repeats, never loss.
 """
 
 import asyncio
@@ -166,7 +166,10 @@ async def tend_partitions(db: Connection, today: datetime) -> None:
         )
     oldest = f"outbox_{today.date() - timedelta(days=RETENTION_DAYS):%Y%m%d}"
     names = await db.fetch(
-        r"SELECT relname FROM pg_class WHERE relnamespace = 'runtime'::regnamespace AND relname ~ '^outbox_\d{8}$' AND relname < $1",
+        r"""
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'runtime'::regnamespace AND relname ~ '^outbox_\d{8}$' AND relname < $1 ORDER BY 1
+        """,
         oldest,
     )
     for (name,) in names:

@@ -55,7 +55,7 @@ class Service:
 
 
 class Runtime:
-    """A running service. `consumers`, `relay` and `runners` are parts that someone drives: tasks in a process, a scheduler in a test."""
+    """A running service. Somebody drives `consumers`, `relay` and `runners`: tasks in a process, a scheduler in a test."""
 
     def __init__(
         self, service: Service, database: Database, transport: Transport, clock: Clock, new_id: NewId, replica: str

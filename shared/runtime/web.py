@@ -1,4 +1,4 @@
-"""HTTP as every service speaks it: problems after RFC 9457 with a stable code, health, metrics, parked records, the service token."""
+"""HTTP as every service speaks it: problems (RFC 9457) with stable codes, health, metrics, parked records, the service token."""
 
 import hmac
 from collections.abc import Mapping
@@ -108,7 +108,10 @@ async def _database_answers(runtime: Runtime) -> bool:
 async def _look_at_tables(runtime: Runtime) -> None:
     async with runtime.read() as db:
         unsent, age = await db.fetchrow(
-            "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float FROM runtime.outbox WHERE sent_at IS NULL"
+            """
+            SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
+            FROM runtime.outbox WHERE sent_at IS NULL
+            """
         ) or (0, 0.0)
         open_count = await db.fetchval("SELECT count(*) FROM runtime.parked WHERE status = 'open'")
     metrics.UNSENT.set(unsent)

@@ -1,0 +1,47 @@
+"""A database for each test: migrated once into a template, cloned in some 50 ms, dropped with the server."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+
+from shared.runtime import migrations
+from shared.runtime.database import Database
+from shared.runtime.settings import database_of
+
+
+@dataclass
+class Databases:
+    """Databases of one test server."""
+
+    server: str
+    templates: dict[Path, str] = field(default_factory=dict)
+    count: int = 0
+
+    async def dsn(self, folder: Path) -> tuple[str, str]:
+        """A fresh database with these migrations, and the role to serve as."""
+        if folder not in self.templates:
+            mark = hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()
+            await migrations.migrate(self._dsn(f"template_{mark}"), folder, datetime.now(UTC))
+            self.templates[folder] = self._name(f"template_{mark}")
+        self.count += 1
+        name = self._name(f"test_{self.count}")
+        db = await asyncpg.connect(self._dsn("").rpartition("/")[0] + "/postgres")
+        try:
+            await db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            await db.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.templates[folder]}"')
+        finally:
+            await db.close()
+        return self._dsn(f"test_{self.count}"), migrations.serving_role(self.templates[folder])
+
+    async def open(self, folder: Path, connections: int = 8) -> Database:
+        dsn, role = await self.dsn(folder)
+        return await Database.open(dsn, role, connections)
+
+    def _dsn(self, name: str) -> str:
+        return database_of(self.server, name)
+
+    def _name(self, name: str) -> str:
+        return self._dsn(name).rpartition("/")[2]
