@@ -60,10 +60,11 @@ def make(folder: Path, mode: int = 0o755) -> Path:
         if folder.stat().st_uid == os.geteuid():
             folder.chmod(mode)
     except OSError as error:
-        message = (
-            f"cannot write {folder} ({error.strerror}): set XDG_STATE_HOME and XDG_CACHE_HOME to folders you own "
-            "and type it again"
-        )
+        if folder.is_relative_to(CHECKOUT):
+            cure = "type it in a checkout you own"
+        else:
+            cure = "set XDG_STATE_HOME and XDG_CACHE_HOME to folders you own and type it again"
+        message = f"cannot write {folder} ({error.strerror}): {cure}"
         raise CannotStartError(message) from error
     return folder
 

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
@@ -30,7 +32,8 @@ class Command:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    log: Path
+    # Where its output goes; None leaves it on our terminal.
+    log: Path | None
     cwd: Path
     stop_signal: signal.Signals = signal.SIGTERM
     # What the kernel sends when we are gone: nobody is left to wait for a polite end.
@@ -92,15 +95,14 @@ class Child:
 def start(command: Command, notes: Path | None = None) -> Child:
     """Starts a command. Call it from a thread that lives as long as the child should: the parent-death signal
     follows the thread, not the process."""
-    command.log.parent.mkdir(parents=True, exist_ok=True)
     uid, gid = command.account or (None, None)
-    with command.log.open("ab") as log:
+    with _output_of(command) as output:
         try:
             popen = subprocess.Popen(
                 list(command.argv),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 env=dict(command.env),
                 cwd=command.cwd,
                 user=uid,
@@ -119,6 +121,13 @@ def start(command: Command, notes: Path | None = None) -> Child:
         record = {"pid": popen.pid, "argv": list(command.argv), "stop_signal": int(command.stop_signal)}
         note.write_text(json.dumps(record))
     return Child(command, popen, note)
+
+
+def _output_of(command: Command) -> AbstractContextManager[IO[bytes] | None]:
+    if command.log is None:
+        return contextlib.nullcontext()
+    command.log.parent.mkdir(parents=True, exist_ok=True)
+    return command.log.open("ab")
 
 
 def _die_with(parent: int, sig: signal.Signals) -> Callable[[], None] | None:
@@ -192,9 +201,9 @@ def wait_until(condition: Callable[[], bool], limit_seconds: float) -> bool:
     return True
 
 
-def last_words(log: Path) -> str:
+def last_words(log: Path | None) -> str:
     """The most telling of a log's last lines, for the one line we print about a failure."""
-    if not log.exists():
+    if log is None or not log.exists():
         return "no log"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-60:] if line.strip()]
     telling = [

@@ -20,8 +20,20 @@ INSTALL_JAVA = "type apt-get install -y --no-install-recommends openjdk-17-jre-h
 INSTALL_MAVEN = "type apt-get install -y --no-install-recommends maven"
 
 
+def has_java(environ: Mapping[str, str]) -> bool:
+    return _find_java(environ) is not None
+
+
 def java(environ: Mapping[str, str]) -> Path:
-    """The first Java that is new enough: JAVA_HOME, the search path, the usual folders."""
+    found = _find_java(environ)
+    if found is None:
+        message = f"no Java {OLDEST_JAVA} or newer found: {INSTALL_JAVA}, or set JAVA_HOME or KAFKA_BOOTSTRAP"
+        raise CannotStartError(message)
+    return found
+
+
+def _find_java(environ: Mapping[str, str]) -> Path | None:
+    """The first that is new enough: JAVA_HOME, the search path, the usual folders."""
     homes = [Path(environ["JAVA_HOME"]) / "bin"] if environ.get("JAVA_HOME") else []
     homes += [Path(each) for each in environ.get("PATH", "").split(os.pathsep) if each]
     homes += sorted(path / "bin" for path in Path(environ.get("JVM_FOLDER", "/usr/lib/jvm")).glob("*"))
@@ -29,8 +41,7 @@ def java(environ: Mapping[str, str]) -> Path:
         program = home / "java"
         if os.access(program, os.X_OK) and _java_major(program.resolve()) >= OLDEST_JAVA:
             return program.resolve()
-    message = f"no Java {OLDEST_JAVA} or newer found: {INSTALL_JAVA}, or set JAVA_HOME, or KAFKA_BOOTSTRAP to use your own Kafka"
-    raise CannotStartError(message)
+    return None
 
 
 def _java_major(program: Path) -> int:
@@ -49,10 +60,15 @@ def expected() -> dict[str, str]:
     return {name: digest for digest, name in lines}
 
 
-def jars(environ: Mapping[str, str]) -> Path:
-    """The folder of checked jars, fetched first when it is not there. A new list is a new folder."""
+def folder_of(environ: Mapping[str, str]) -> Path:
+    """Where the jars are kept. A new list is a new folder."""
     version = hashlib.sha256(SHA256_LIST.read_bytes()).hexdigest()[:12]
-    folder = folders.cache_folder(environ) / f"kafka-{version}"
+    return folders.cache_folder(environ) / f"kafka-{version}"
+
+
+def jars(environ: Mapping[str, str]) -> Path:
+    """The folder of checked jars, fetched first when it is not there."""
+    folder = folder_of(environ)
     if not folder.exists():
         _fetch(folder, environ)
     check(folder)
@@ -72,7 +88,7 @@ def check(folder: Path) -> None:
 def _fetch(folder: Path, environ: Mapping[str, str]) -> None:
     maven = shutil.which("mvn", path=environ.get("PATH", ""))
     if maven is None:
-        message = f"Maven is needed once to fetch Kafka: {INSTALL_MAVEN}, or set KAFKA_BOOTSTRAP to use your own Kafka"
+        message = f"Maven is needed once to fetch Kafka: {INSTALL_MAVEN}, or set KAFKA_BOOTSTRAP"
         raise CannotStartError(message)
     folders.make(folder.parent)
     fresh = folder.with_name(f"{folder.name}.{os.getpid()}")

@@ -115,12 +115,12 @@ def properties(node: Node, nodes: list[Node]) -> dict[str, str]:
 def prepare(nodes: list[Node], using: Programs, environ: Mapping[str, str]) -> None:
     """Writes every node's settings, and formats the data of a node that has none."""
     first = nodes[0].folder.parent
-    folders.make(first)
+    folders.make(first, 0o700)
     kept = first / CLUSTER_ID
     if not kept.exists():
         kept.write_text(_new_id())
     for node in nodes:
-        settings = folders.make(node.folder) / "server.properties"
+        settings = folders.make(node.folder, 0o700) / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in properties(node, nodes).items()))
         if not (node.folder / "data" / "meta.properties").exists():
             _format(node, kept.read_text(), _formatted(using, settings, environ))

@@ -1,0 +1,62 @@
+# The only door. Each target sets up what it needs the first time; nothing is asked.
+# Variables of a command line (make run REPLICAS=2) reach the programs as environment variables.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+PYTHON := .venv/bin/python
+UV := .venv/bin/uv
+COMPILE := $(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+SEEDS ?= 100
+
+.PHONY: help run test check examples bench simulate verify status stop clean-data lock python stack
+
+help: ## what can be typed
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: stack ## whole stack and demo until Ctrl-C (RUN_EXIT=1, DETACH=1, KAFKA_NODES=3, REPLICAS=2, HTTP_PORT=...)
+	@exec $(PYTHON) -m deploy.local run
+
+test: stack ## every test
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+check: python ## format, lint, types, house rules
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m pytest tests/test_house.py
+	@$(PYTHON) -m yamllint --strict .
+
+examples: python ## worked examples from a file (FILE=path.json)
+	@test -n "$(FILE)" || { echo "type: make examples FILE=path.json" >&2; exit 2; }
+	@exec $(PYTHON) -m tests.worked "$(FILE)"
+
+bench: stack ## measurements beside their yardsticks (ONLY=name)
+	@exec $(PYTHON) -m deploy.bench $(ONLY)
+
+simulate: python ## seeded simulation (SEEDS=100, or one SEED=7)
+	@exec $(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+verify: python ## invariants of the running stack
+	@exec $(PYTHON) -m deploy.verify
+
+status: python ## addresses and processes of the running stack
+	@$(PYTHON) -m deploy.local status
+
+stop: python ## ends a stack started with DETACH=1
+	@$(PYTHON) -m deploy.local stop
+
+clean-data: python ## removes this checkout's data
+	@$(PYTHON) -m deploy.local clean-data
+
+lock: python ## renews requirements/*.txt from requirements/*.in (UPGRADE=1 takes newer versions)
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements/bootstrap.txt requirements/bootstrap.in
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements/dev.txt requirements/dev.in
+	@$(COMPILE) -c requirements/dev.txt -o requirements/local.txt requirements/local.in
+	@$(COMPILE) -c requirements/dev.txt -o requirements/run.txt requirements/run.in
+
+python:
+	@sh deploy/local/setup.sh python
+
+stack:
+	@sh deploy/local/setup.sh stack

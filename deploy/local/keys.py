@@ -1,0 +1,39 @@
+"""Secrets of this checkout's stack: made once, kept in a file only its owner can read."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Keys:
+    """They live as long as the data they protect: losing the sealing key loses what it sealed."""
+
+    service_token: str
+    sealing_key: str
+    database_password: str
+
+
+def load(folder: Path) -> Keys:
+    """The kept secrets, or new ones."""
+    path = folder / "keys.json"
+    if not path.exists():
+        made = Keys(
+            service_token=secrets.token_urlsafe(32),
+            sealing_key=base64.b64encode(secrets.token_bytes(32)).decode(),
+            database_password=secrets.token_urlsafe(24),
+        )
+        write_private(path, json.dumps(asdict(made), indent=2))
+    return Keys(**json.loads(path.read_text()))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces a file as a whole, readable by its owner only from its first byte."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+    fresh.rename(path)

@@ -1,0 +1,174 @@
+"""What runs and how it is told: every program of the stack with its port and its settings. Nothing here starts anything."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from deploy.local.keys import Keys
+from deploy.local.options import Options
+from deploy.local.ports import LOOPBACK, Ports
+from deploy.local.process import Command
+
+SERVICE_PORTS = {"title": 8101, "ledger": 8102, "invoicing": 8103, "notification": 8104}
+GATEWAY_PORT = 8080
+TAX_PLATFORM_PORT = 8111
+SMS_PORT = 8112
+SMTP_HTTP_PORT = 8113
+SMTP_PORT = 8125
+KAFKA_PORT = 9092
+KAFKA_CONTROLLER_PORT = 19092
+POSTGRES_PORT = 5440
+# The second replica of title prefers 8201, the third 8301.
+REPLICA_STEP = 100
+DATABASES = (*SERVICE_PORTS, "gateway")
+# Few arenas keep a process small, logs are written as they come, and compiled modules halve every later start.
+SMALL_PYTHON = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
+MAY_BE_SAID = (
+    "ENVIRONMENT",
+    "TOPIC_REPLICATION",
+    "TOPIC_MIN_INSYNC",
+    "TAX_PLATFORM_URL",
+    "SMS_URL",
+    "DOCUMENTS_URL",
+    "SERVICE_TOKEN",
+    "SEALING_KEY",
+    "OTLP_ENDPOINT",
+)
+# Names that steer `make run` itself or are meant for one process; children must not inherit them.
+NOT_INHERITED = {
+    "HTTP_PORT",
+    "HTTP_HOST",
+    "REPLICA",
+    "REPLICAS",
+    "RUN_EXIT",
+    "DETACH",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One Python program and where it says that it is ready."""
+
+    name: str
+    module: str
+    settings: Mapping[str, str]
+    ready_url: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All programs above PostgreSQL and Kafka, and the settings they share."""
+
+    shared: Mapping[str, str]
+    sandbox: tuple[Planned, ...]
+    services: tuple[Planned, ...]
+
+
+def make(options: Options, keys: Keys, state: Path, database_url: str, kafka_bootstrap: str, ports: Ports) -> Plan:
+    """Chooses ports in a fixed order, so that a machine with nothing else on it gets the usual ones."""
+    host = options.environ.get("HTTP_HOST", LOOPBACK)
+    gateway = _chosen(ports, options.http_port, GATEWAY_PORT, "HTTP_PORT")
+    first = {name: ports.prefer(port) for name, port in SERVICE_PORTS.items()}
+    tax_platform, sms, smtp_http = (ports.prefer(port) for port in (TAX_PLATFORM_PORT, SMS_PORT, SMTP_HTTP_PORT))
+    smtp = _chosen(ports, None if options.environ.get("SMTP_HOST") else options.smtp_port, SMTP_PORT, "SMTP_PORT")
+    copies = "3" if options.kafka_nodes == 3 else "1"
+    shared = {
+        "ENVIRONMENT": "local",
+        "DATABASE_URL": database_url,
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "TOPIC_REPLICATION": copies,
+        "TOPIC_MIN_INSYNC": "2" if options.kafka_nodes == 3 else "1",
+        "GATEWAY_URL": _url(gateway),
+        **{f"{name.upper()}_URL": _url(port) for name, port in first.items()},
+        "TAX_PLATFORM_URL": _url(tax_platform),
+        "SMS_URL": _url(sms),
+        **_mail(options, smtp),
+        "DOCUMENTS_URL": f"file://{state / 'documents'}",
+        "SERVICE_TOKEN": keys.service_token,
+        "SEALING_KEY": keys.sealing_key,
+    }
+    # Whatever was said explicitly wins, except the addresses that were just chosen.
+    shared |= {name: options.environ[name] for name in MAY_BE_SAID if options.environ.get(name)}
+    sandbox = (
+        _sandbox("tax_platform", tax_platform, state),
+        _sandbox("sms_gateway", sms, state),
+        _sandbox("smtp_sink", smtp_http, state, {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(smtp)}),
+    )
+    services = [
+        _service(name, replica, port if replica == 1 else ports.prefer(port + REPLICA_STEP * (replica - 1)), LOOPBACK)
+        for name, port in first.items()
+        for replica in range(1, options.replicas + 1)
+    ]
+    return Plan(shared, sandbox, (*services, _service("gateway", 1, gateway, host)))
+
+
+def command(
+    planned: Planned, shared: Mapping[str, str], environ: Mapping[str, str], checkout: Path, logs: Path | None
+) -> Command:
+    inherited = {name: setting for name, setting in environ.items() if name not in NOT_INHERITED}
+    return Command(
+        name=planned.name,
+        argv=[sys.executable, "-m", planned.module],
+        env={**inherited, **SMALL_PYTHON, **shared, **planned.settings},
+        log=None if logs is None else logs / f"{planned.name}.log",
+        cwd=checkout,
+    )
+
+
+def endpoints(plan: Plan) -> dict[str, object]:
+    """The addresses people and other programs need, as they stand in var/endpoints.json."""
+    shared = plan.shared
+    return {
+        "gateway": shared["GATEWAY_URL"],
+        **{name: shared[f"{name.upper()}_URL"] for name in SERVICE_PORTS},
+        "kafka": shared["KAFKA_BOOTSTRAP"],
+        "database": shared["DATABASE_URL"],
+        "dsn": {name: database_of(shared["DATABASE_URL"], name) for name in DATABASES},
+        "tax_platform": shared["TAX_PLATFORM_URL"],
+        "sms": shared["SMS_URL"],
+        "smtp": f"{shared['SMTP_HOST']}:{shared['SMTP_PORT']}",
+        "smtp_http": next(each.ready_url.removesuffix("/readyz") for each in plan.sandbox if each.name == "smtp_sink"),
+        "documents": shared["DOCUMENTS_URL"],
+        "otlp": shared.get("OTLP_ENDPOINT", ""),
+        "metrics": {each.name: each.ready_url.replace("/readyz", "/metrics") for each in plan.services},
+    }
+
+
+def database_of(url: str, service: str) -> str:
+    """A service's database is the named one with its own name behind it."""
+    parts = urlsplit(url)
+    name = parts.path.strip("/") or "kaipiao"
+    return urlunsplit(parts._replace(path=f"/{name}_{service}"))
+
+
+def _chosen(ports: Ports, demanded: int | None, usual: int, setting: str) -> int:
+    return ports.prefer(usual) if demanded is None else ports.demand(demanded, setting)
+
+
+def _mail(options: Options, sink_port: int) -> dict[str, str]:
+    """Mails go to the sink, unless somebody named a mail server of their own."""
+    own = options.environ.get("SMTP_HOST", "")
+    if own:
+        return {"SMTP_HOST": own, "SMTP_PORT": options.environ.get("SMTP_PORT") or "25"}
+    return {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(sink_port)}
+
+
+def _sandbox(name: str, port: int, state: Path, more: Mapping[str, str] | None = None) -> Planned:
+    settings = {"HTTP_HOST": LOOPBACK, "HTTP_PORT": str(port), "SANDBOX_DIR": str(state / "sandbox" / name)}
+    settings |= more or {}
+    return Planned(name, f"deploy.sandbox.{name}", settings, f"{_url(port)}/readyz")
+
+
+def _service(name: str, replica: int, port: int, host: str) -> Planned:
+    settings = {"HTTP_HOST": host, "HTTP_PORT": str(port), "REPLICA": str(replica)}
+    label = name if replica == 1 else f"{name}-{replica}"
+    return Planned(label, f"services.{name}", settings, f"{_url(port)}/readyz")
+
+
+def _url(port: int) -> str:
+    return f"http://{LOOPBACK}:{port}"
