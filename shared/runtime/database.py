@@ -53,11 +53,14 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, traceparent: str | None = None) -> AsyncIterator[Connection]:
+        """Rows that wait for a worker take `traceparent` from the setting `kaipiao.traceparent` by their column's default."""
         async with self._pool.acquire() as db:
             transaction = db.transaction()
             await transaction.start()
             try:
+                if traceparent is not None:
+                    await db.execute("SELECT set_config('kaipiao.traceparent', $1, true)", traceparent)
                 yield _connection(db)
             except BaseException:
                 await _finish(transaction.rollback())

@@ -148,7 +148,7 @@ class Consumer:
     async def _apply(self, entries: list[Entry], also: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         """The transaction. Everything a batch or a message does is in here or did not happen."""
         with self._span(entries) as traceparent:
-            async with self._database.transaction() as db:
+            async with self._database.transaction(traceparent) as db:
                 if also is not None:
                     await also(db)
                 handle = self._handle_one if self._batch_handler is None else self._handle_batch

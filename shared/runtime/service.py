@@ -89,7 +89,7 @@ class Runtime:
 
     async def intent(self, handler: Intent[I, A], ask: I) -> A:
         """Do what somebody asked for over HTTP: one transaction with its messages, stored before it is acknowledged."""
-        async with self.database.transaction() as db:
+        async with self.database.transaction(tracing.traceparent()) as db:
             answer, messages = await handler(ask, db, self.clock.now())
             await self.outbox.write(db, messages, tracing.traceparent())
         self.outbox.committed()

@@ -58,7 +58,7 @@ class Runner(Generic[C, A]):
 
     async def outcome(self, claimed: C, answer: A) -> None:
         with tracing.continuing(f"{self.worker.name} outcome", getattr(claimed, "traceparent", None)):
-            async with self._database.transaction() as db:
+            async with self._database.transaction(tracing.traceparent()) as db:
                 messages = await self.worker.outcome(claimed, answer, db, self._clock.now())
                 await self._outbox.write(db, messages, tracing.traceparent())
         self._outbox.committed()

@@ -1,0 +1,222 @@
+"""The life of a part: what the platform's answer makes of it. A timeout is never a failure; a document that exists is a fact.
+
+The states and the moves between them are a table. What isn't in the table changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.invoicing.adapters.port import (
+    Accepted,
+    Answer,
+    Cancelled,
+    Duplicate,
+    Failed,
+    Issued,
+    NotFound,
+    Processing,
+    Rejected,
+)
+
+from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact, RequestClosed, Share
+from shared.contracts.message import Message
+
+QUEUED, SUBMITTING, ISSUED, FAILED, VOIDED, QUARANTINED = (
+    "queued",
+    "submitting",
+    "issued",
+    "failed",
+    "voided",
+    "quarantined",
+)
+RESTING = frozenset({ISSUED, FAILED, VOIDED, QUARANTINED})
+
+NEXT_STATUS: dict[tuple[str, str], str] = {
+    (QUEUED, "claimed"): SUBMITTING,
+    (QUEUED, "cancelled"): VOIDED,
+    (SUBMITTING, "claimed"): SUBMITTING,
+    (SUBMITTING, "unsettled"): SUBMITTING,
+    (SUBMITTING, "failed"): FAILED,
+    (SUBMITTING, "cancelled"): VOIDED,
+    (SUBMITTING, "differs"): QUARANTINED,
+    **{(status, "issued"): ISSUED for status in (QUEUED, SUBMITTING, FAILED, VOIDED)},
+}
+
+POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+"""How long to wait before looking again at what the platform is working on; the last one repeats."""
+UNKNOWN_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
+"""How long to wait before asking again when no answer came; the last one repeats. Never given up by time."""
+CANCELLED = "CANCELLED"
+CALL_SECONDS = 30.0
+LEASE_SECONDS = 2 * CALL_SECONDS
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A part a worker holds until its lease ends. `step` was committed before the call it stands for."""
+
+    account_id: int
+    part_id: int
+    request_id: int
+    reservation_id: int
+    subject: str
+    legal_entity: str
+    content: str
+    tax_percent: int
+    kind: str
+    gross_fen: int
+    net_fen: int
+    tax_fen: int
+    shares: tuple[Share, ...]
+    lines: tuple[dict[str, object], ...]
+    serial: str
+    step: str
+    tries: int
+    epoch: int
+    claimed_at: datetime
+    reason: str | None
+    text: str | None
+    title: dict[str, object]
+    remark: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an answer changes. `fact` is accepted in any state and epoch; anything else only from the holder of the lease."""
+
+    event: str
+    next_step: str = "query"
+    due_at: datetime | None = None
+    number: str | None = None
+    issued_at: datetime | None = None
+    specimen: bool | None = None
+    reason: str | None = None
+    text: str | None = None
+
+    @property
+    def fact(self) -> bool:
+        return self.event == "issued"
+
+
+def decide(part: Claimed, answer: Answer) -> Change:
+    """From the answer to a submission or a query to what becomes of the part."""
+    match answer:
+        case Issued():
+            return _issued(part, answer)
+        case Failed(code=code, text=text):
+            return Change("failed", reason=code, text=text)
+        case NotFound() if (
+            part.reason is not None
+        ):  # refused on submission, and the query confirms that nothing came of it
+            return Change("failed", reason=part.reason, text=part.text)
+        case NotFound():
+            return Change("unsettled", next_step="submit", due_at=part.claimed_at)
+        case Cancelled():
+            return Change("cancelled", reason=CANCELLED)
+        case Rejected(code=code, text=text):  # believed only when a query says so too
+            return Change("unsettled", due_at=part.claimed_at, reason=code, text=text)
+        case Accepted() | Duplicate() | Processing():
+            return Change("unsettled", due_at=_after(part, POLL_SECONDS), reason=part.reason, text=part.text)
+        case _:
+            return Change("unsettled", due_at=_after(part, UNKNOWN_SECONDS), reason=part.reason, text=part.text)
+
+
+def _issued(part: Claimed, answer: Issued) -> Change:
+    same = (answer.gross_fen, answer.net_fen, answer.tax_fen) == (part.gross_fen, part.net_fen, part.tax_fen)
+    change = Change("issued", number=answer.number, issued_at=answer.issued_at, specimen=answer.specimen)
+    if same:
+        return change
+    text = f"the platform issued {answer.gross_fen} fen ({answer.net_fen} + {answer.tax_fen}), we asked for {part.gross_fen}"
+    return replace(change, event="differs", reason="AMOUNT_DIFFERS", text=text)
+
+
+def _after(part: Claimed, pauses: Sequence[float]) -> datetime:
+    return part.claimed_at + timedelta(seconds=pauses[min(part.tries, len(pauses)) - 1])
+
+
+def facts_of(part: Claimed, change: Change, status: str | None) -> list[PartFact]:
+    """What the world is told when a part has come to rest."""
+    common = {
+        "account_id": part.account_id,
+        "request_id": part.request_id,
+        "part_id": part.part_id,
+        "reservation_id": part.reservation_id,
+        "subject": part.subject,
+        "legal_entity": part.legal_entity,
+        "content": part.content,
+        "tax_percent": part.tax_percent,
+        "kind": part.kind,
+        "gross_fen": part.gross_fen,
+        "net_fen": part.net_fen,
+        "tax_fen": part.tax_fen,
+        "shares": part.shares,
+    }
+    match status:
+        case "issued":
+            issue = {"serial": part.serial, "number": change.number, "issued_at": change.issued_at}
+            return [InvoiceIssued.model_validate(common | issue | {"specimen": change.specimen})]
+        case "failed":
+            failure = {"serial": part.serial, "reason": change.reason, "text": change.text or ""}
+            return [InvoiceFailed.model_validate(common | failure)]
+        case "voided":
+            return [InvoiceVoided.model_validate(common | {"reason": change.reason})]
+        case _:
+            return []
+
+
+def voided(parts: Sequence[Claimed]) -> list[PartFact]:
+    """What is told of parts that were cancelled before anybody took them."""
+    return [fact for part in parts for fact in facts_of(part, Change("cancelled", reason=CANCELLED), VOIDED)]
+
+
+@dataclass(frozen=True)
+class Resting:
+    """A part as its request sees it."""
+
+    status: str
+    number: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How a request ends."""
+
+    account_id: int
+    request_id: int
+    status: str
+    reason: str | None
+    numbers: tuple[str, ...]
+
+    def message(self) -> RequestClosed:
+        return RequestClosed.model_validate(
+            {
+                "account_id": self.account_id,
+                "request_id": self.request_id,
+                "status": self.status,
+                "numbers": self.numbers,
+            }
+        )
+
+
+def closing(account_id: int, request_id: int, parts: Sequence[Resting]) -> Closing | None:
+    """The end of a request once all its parts rest; None while one does not."""
+    statuses = {part.status for part in parts}
+    if not statuses or not statuses <= RESTING:
+        return None
+    documents = {ISSUED, QUARANTINED}
+    if statuses & documents:
+        status = "invoiced" if statuses <= documents else "partly_issued"
+    else:
+        status = FAILED if FAILED in statuses else VOIDED
+    reason = next((part.reason for part in parts if part.reason is not None), None)
+    return Closing(
+        account_id, request_id, status, reason, tuple(part.number for part in parts if part.number is not None)
+    )
+
+
+def after(facts: Sequence[PartFact], closed: bool, end: Closing | None) -> list[Message]:
+    """What the parts say, and after it, once, what the request says."""
+    return [*facts, *([end.message()] if closed and end is not None else [])]

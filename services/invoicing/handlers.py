@@ -1,0 +1,86 @@
+"""What invoicing does with each message and intent: load, decide, save, answer."""
+
+from datetime import datetime
+
+from asyncpg import Connection
+from services.invoicing.adapters.port import Answer
+from shared.domain.catalogue import Catalogue
+
+from services.invoicing.domain import documents, parts, requests, splitting
+from services.invoicing.domain.documents import DocumentJob, Made
+from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, Unseal
+from services.invoicing.store import documents as document_rows
+from services.invoicing.store import parts as part_rows
+from services.invoicing.store import requests as request_rows
+from services.invoicing.store import titles as title_rows
+from shared.contracts.ledger import BalanceReserved, ReservationRefused
+from shared.contracts.message import Message
+from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+
+
+async def sealing_key_issued(fact: SealingKeyIssued, db: Connection, _: datetime) -> list[Message]:
+    await title_rows.keep_key(db, fact)
+    return []
+
+
+async def account_status_changed(fact: AccountStatusChanged, db: Connection, _: datetime) -> list[Message]:
+    await title_rows.keep_account_status(db, fact)
+    return []
+
+
+async def title_changed(fact: TitleChanged, db: Connection, _: datetime) -> list[Message]:
+    await title_rows.keep_title(db, fact)
+    return []
+
+
+async def request_invoice(
+    ask: Ask, db: Connection, now: datetime, *, unseal: Unseal
+) -> tuple[Taken | Refused, list[Message]]:
+    first = await request_rows.first_under_key(db, ask)
+    applicant = await title_rows.applicant(db, ask.account_id)
+    decision = requests.decide(ask, await request_rows.next_id(db), first, applicant, unseal)
+    await request_rows.add(db, decision.new, now)
+    return decision.answer, list(decision.messages)
+
+
+async def cancel_request(ask: Cancel, db: Connection, now: datetime) -> tuple[str | Refused, list[Message]]:
+    status = await request_rows.wish_cancel(db, ask)
+    voided = await part_rows.void_queued(db, ask, now)
+    siblings = await part_rows.of_request(db, ask.account_id, ask.request_id)
+    end = parts.closing(ask.account_id, ask.request_id, siblings)
+    closed = await request_rows.close(db, end, now)
+    return requests.cancelled(ask, status, [part.status for part in siblings]), parts.after(
+        parts.voided(voided), closed, end
+    )
+
+
+async def balance_reserved(
+    fact: BalanceReserved, db: Connection, now: datetime, *, catalogue: Catalogue
+) -> list[Message]:
+    started = await request_rows.ledger_reserved(db, fact, now)
+    queued, messages = splitting.plan(fact, started, catalogue)
+    await part_rows.add(db, fact, queued)
+    await request_rows.notify_answered(db, fact.account_id, fact.request_id)
+    return messages
+
+
+async def reservation_refused(fact: ReservationRefused, db: Connection, now: datetime) -> list[Message]:
+    refused = await request_rows.ledger_refused(db, fact, now)
+    await request_rows.notify_answered(db, fact.account_id, fact.request_id)
+    return requests.refused(fact, refused)
+
+
+async def platform_answered(part: Claimed, answer: Answer, db: Connection, now: datetime) -> list[Message]:
+    change = parts.decide(part, answer)
+    status = await part_rows.change(db, part, change, now)
+    end = parts.closing(
+        part.account_id, part.request_id, await part_rows.of_request(db, part.account_id, part.request_id)
+    )
+    closed = await request_rows.close(db, end, now)
+    return parts.after(parts.facts_of(part, change, status), closed, end)
+
+
+async def documents_made(job: DocumentJob, made: Made, db: Connection, _: datetime) -> list[Message]:
+    settled = await document_rows.settle(db, job, made)
+    return documents.stored(job, settled, made.files)

@@ -1,0 +1,79 @@
+"""What people look at: requests, invoices and their files. Every statement has the account in it."""
+
+from asyncpg import Connection, Record
+
+PAGE_MAX = 200
+
+REQUEST = """request_id, method, kind, numbers, cycles, subject, amount_fen, remark, status, cancel_wished, reason, detail, created_at,
+    closed_at"""
+INVOICE = """p.part_id, p.request_id, p.part_no, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind, p.gross_fen, p.net_fen,
+    p.tax_fen, p.status, p.serial, p.number, p.issued_at, p.specimen, p.reason, p.text, p.tries,
+    coalesce((SELECT json_agg(json_build_object('name', d.name, 'media_type', d.media_type, 'size', d.size, 'sha256', d.sha256)
+        ORDER BY d.name) FROM document d WHERE d.account_id = p.account_id AND d.part_id = p.part_id), '[]') AS files"""
+
+
+async def request(db: Connection, account_id: int, request_id: int) -> Record | None:
+    return await db.fetchrow(
+        f"SELECT {REQUEST} FROM request WHERE account_id = $1 AND request_id = $2", account_id, request_id
+    )
+
+
+async def answered_request(db: Connection, account_id: int, request_id: int) -> Record | None:
+    """The request, once the ledger has spoken."""
+    return await db.fetchrow(
+        f"SELECT {REQUEST} FROM request WHERE account_id = $1 AND request_id = $2 AND status <> 'reserving'",
+        account_id,
+        request_id,
+    )
+
+
+async def requests_before(db: Connection, account_id: int, before: int, limit: int) -> list[Record]:
+    return await db.fetch(
+        f"SELECT {REQUEST} FROM request WHERE account_id = $1 AND request_id < $2 ORDER BY request_id DESC LIMIT $3",
+        account_id,
+        before,
+        limit,
+    )
+
+
+async def parts_of_request(db: Connection, account_id: int, request_id: int) -> list[Record]:
+    return await db.fetch(
+        f"SELECT {INVOICE} FROM part p WHERE p.account_id = $1 AND p.request_id = $2 ORDER BY p.part_no",
+        account_id,
+        request_id,
+    )
+
+
+async def invoices_before(db: Connection, account_id: int, before: int, limit: int) -> list[Record]:
+    return await db.fetch(
+        f"""
+        SELECT {INVOICE} FROM part p WHERE p.account_id = $1 AND p.part_id < $2 AND p.number IS NOT NULL
+        ORDER BY p.part_id DESC LIMIT $3
+        """,
+        account_id,
+        before,
+        limit,
+    )
+
+
+async def invoice(db: Connection, account_id: int, number: str) -> Record | None:
+    return await db.fetchrow(
+        f"""
+        SELECT {INVOICE} FROM issued_number n JOIN part p USING (account_id, part_id)
+        WHERE n.number = $2 AND n.account_id = $1
+        """,
+        account_id,
+        number,
+    )
+
+
+async def file(db: Connection, account_id: int, number: str, name: str) -> Record | None:
+    return await db.fetchrow(
+        """
+        SELECT d.name, d.media_type, d.object_key, d.sha256 FROM issued_number n JOIN document d USING (account_id, part_id)
+        WHERE n.number = $2 AND n.account_id = $1 AND d.name = $3
+        """,
+        account_id,
+        number,
+        name,
+    )

@@ -1,0 +1,191 @@
+"""Statements about parts: queue, claim, change. Guards are in the statements, not in their callers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from asyncpg import Connection, Record
+from shared.domain.identifiers import serial_of
+
+from services.invoicing.domain.parts import CANCELLED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
+from services.invoicing.domain.requests import Cancel
+from services.invoicing.domain.splitting import Part
+from services.invoicing.store.documents import add_document_job
+from shared.contracts.invoicing import Share
+from shared.contracts.ledger import BalanceReserved
+
+CLAIMED = """p.account_id, p.part_id, p.request_id, p.reservation_id, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind,
+    p.gross_fen, p.net_fen, p.tax_fen, p.shares, p.lines, p.serial, p.tries, p.epoch, p.reason, p.text, p.traceparent,
+    p.next_step AS step, r.title, r.remark"""
+
+
+async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> None:
+    """Queued and due at once, each under the serial it will keep."""
+    for part in parts:
+        part_id: int = await db.fetchval("SELECT nextval('part_id')")
+        serial = serial_of(part_id, "B", 1)
+        await db.execute(
+            """
+            INSERT INTO part (account_id, part_id, request_id, part_no, reservation_id, subject, legal_entity, content, tax_percent,
+                kind, gross_fen, net_fen, tax_fen, shares, lines, status, serial)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16)
+            """,
+            fact.account_id,
+            part_id,
+            fact.request_id,
+            part.part_no,
+            fact.reservation_id,
+            part.subject,
+            part.legal_entity,
+            part.content,
+            part.tax_percent,
+            part.kind,
+            part.gross_fen,
+            part.net_fen,
+            part.tax_fen,
+            json.dumps([share.model_dump() for share in part.shares]),
+            json.dumps([asdict(line) for line in part.lines]),
+            serial,
+        )
+        await db.execute(
+            "INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($1, $2, $3)",
+            serial,
+            fact.account_id,
+            part_id,
+        )
+
+
+async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claimed]:
+    """Those no worker has taken; a worker that holds one now is waited for."""
+    rows = await db.fetch(
+        f"""
+        WITH voided AS (
+            UPDATE part SET status = 'voided', reason = $3
+            WHERE account_id = $1 AND request_id = $2 AND status = 'queued' RETURNING *
+        ), told AS (
+            INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
+            SELECT account_id, part_id, 1, 'queued', 'voided', $4 FROM voided
+        )
+        SELECT {CLAIMED} FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
+        """,
+        ask.account_id,
+        ask.request_id,
+        CANCELLED,
+        now,
+    )
+    return [_claimed(row, now) for row in rows]
+
+
+async def claim_due(db: Connection, at: datetime) -> Claimed | None:
+    """Take one due part: lease, epoch, and the attempt row of the call that follows. From here on the next step is a query."""
+    row = await db.fetchrow(
+        f"""
+        SELECT {CLAIMED}, p.status FROM part p JOIN request r USING (account_id, request_id)
+        WHERE p.status IN ('queued', 'submitting') AND p.due_at <= $1 AND (p.lease_until IS NULL OR p.lease_until < $1)
+        ORDER BY p.due_at, p.account_id, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
+        """,
+        at,
+    )
+    if row is None:
+        return None
+    await db.execute(
+        """
+        UPDATE part SET status = $3, next_step = 'query', tries = tries + 1, epoch = epoch + 1, lease_until = $4
+        WHERE account_id = $1 AND part_id = $2
+        """,
+        row["account_id"],
+        row["part_id"],
+        NEXT_STATUS[row["status"], "claimed"],
+        at + timedelta(seconds=LEASE_SECONDS),
+    )
+    await db.execute(
+        "INSERT INTO attempt (account_id, part_id, attempt_no, serial, step, at) VALUES ($1, $2, $3, $4, $5, $6)",
+        row["account_id"],
+        row["part_id"],
+        row["tries"] + 1,
+        row["serial"],
+        row["step"],
+        at,
+    )
+    await _tell_history(db, row["account_id"], row["part_id"], row["status"], NEXT_STATUS[row["status"], "claimed"], at)
+    return _claimed(row, at, taken=1)
+
+
+def _claimed(row: Record, at: datetime, taken: int = 0) -> Claimed:
+    values = {name: row[name] for name in row if name not in {"shares", "lines", "title", "tries", "epoch", "status"}}
+    return Claimed(
+        **values,
+        shares=tuple(Share(**share) for share in json.loads(row["shares"])),
+        lines=tuple(json.loads(row["lines"])),
+        title=json.loads(row["title"]),
+        tries=row["tries"] + taken,
+        epoch=row["epoch"] + taken,
+        claimed_at=at,
+    )
+
+
+async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> str | None:
+    """The part's new status, or None when nothing changed: a stale holder, or a state this event can't come in."""
+    current = await db.fetchrow(
+        "SELECT status, epoch FROM part WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
+        part.account_id,
+        part.part_id,
+    )
+    assert current is not None
+    status = NEXT_STATUS.get((current["status"], made.event))
+    if status is None or (current["epoch"] != part.epoch and not made.fact):
+        return None
+    await db.execute(
+        """
+        UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
+            specimen = $8, reason = $9, text = $10
+        WHERE account_id = $1 AND part_id = $2
+        """,
+        part.account_id,
+        part.part_id,
+        status,
+        made.next_step,
+        made.due_at,
+        made.number,
+        made.issued_at,
+        made.specimen,
+        made.reason,
+        made.text,
+    )
+    if made.number is not None:
+        await db.execute(
+            "INSERT INTO issued_number (number, account_id, part_id) VALUES ($1, $2, $3)",
+            made.number,
+            part.account_id,
+            part.part_id,
+        )
+    if made.fact:
+        await add_document_job(db, part)
+    await _tell_history(db, part.account_id, part.part_id, current["status"], status, now)
+    return status
+
+
+async def _tell_history(db: Connection, account_id: int, part_id: int, before: str, after: str, at: datetime) -> None:
+    await db.execute(
+        """
+        INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
+        SELECT $1, $2, coalesce(max(change_no), 0) + 1, $3, $4, $5 FROM part_history WHERE account_id = $1 AND part_id = $2
+        """,
+        account_id,
+        part_id,
+        before,
+        after,
+        at,
+    )
+
+
+async def of_request(db: Connection, account_id: int, request_id: int) -> list[Resting]:
+    """All parts of a request. Locks the request first: of two parts that come to rest at once, the second sees both."""
+    await db.execute("SELECT FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE", account_id, request_id)
+    rows = await db.fetch(
+        "SELECT status, number, reason FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_no",
+        account_id,
+        request_id,
+    )
+    return [Resting(**row) for row in rows]
