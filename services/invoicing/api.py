@@ -1,0 +1,193 @@
+"""What the gateway may ask of invoicing. Every route is about one account, which the gateway took from the caller's key."""
+
+import asyncio
+from functools import partial
+from typing import Annotated, Any
+
+from asyncpg import Record
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json
+
+from services.invoicing import handlers
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
+from services.invoicing.store import pages
+from shared.contracts.invoicing import InvoiceKind
+from shared.contracts.message import LARGEST_ID, Code, Cycle, Number, PositiveFen
+from shared.runtime.objects import ObjectStore
+from shared.runtime.service import Runtime
+from shared.runtime.web import Problem
+
+STATUS_OF = {"NOTHING_SELECTED": 422, "REMARK_TOO_LONG": 400, "REMARK_BAD_CHARACTER": 400, "REMARK_IRRELEVANT": 400, "BAD_TAX_ID": 400,
+    "ACCOUNT_CLOSED": 403, "NO_INVOICE_PERMISSION": 403, "NOT_FOUND": 404}  # fmt: skip
+"""All other refusals are 409: the request is well formed, the state of things is against it."""
+EXPLAINED = {
+    "INSUFFICIENT_INVOICEABLE": "Less is left than was asked for. Ask for no more than what the balance shows as available.",
+    "DEFICIT_NOT_COVERED": "The subject has an open deficit. Settle it first, by a credit note of the invoice that was refunded.",
+    "ITEM_NOT_INVOICEABLE": "A selected document cannot be invoiced (yet). Leave it out, or come back when it opens.",
+    "ITEM_LOCKED": "A selected document is held by another request. Wait for that one, or cancel it.",
+    "NEGATIVE_SELECTED_ALONE": "A refund cannot be selected without its original. Select the original document.",
+}
+
+
+class InvoiceRequestBody(BaseModel):
+    """Documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
+    cycles: Annotated[tuple[Cycle, ...], Field(max_length=36)] = ()
+    subject: Code | None = None
+    amount_fen: PositiveFen | None = None
+    kind: InvoiceKind | None = None
+    remark: Annotated[str, Field(max_length=1000)] = ""
+    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
+
+
+class FileView(BaseModel):
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+class InvoiceView(BaseModel):
+    """One part of a request; an invoice once it has a number."""
+
+    part_id: int
+    request_id: int
+    part_no: int
+    subject: str
+    legal_entity: str
+    content: str
+    tax_percent: int
+    kind: InvoiceKind
+    gross_fen: int
+    net_fen: int
+    tax_fen: int
+    status: str
+    number: str | None
+    issued_at: AwareDatetime | None
+    specimen: bool | None
+    reason: str | None
+    text: str | None
+    files: Json[list[FileView]]
+
+
+class RequestView(BaseModel):
+    request_id: int
+    method: str
+    kind: InvoiceKind
+    numbers: list[str]
+    cycles: list[str]
+    subject: str | None
+    amount_fen: int | None
+    remark: str
+    status: str
+    cancel_wished: bool
+    reason: str | None
+    detail: Json[dict[str, Any]]
+    created_at: AwareDatetime
+    closed_at: AwareDatetime | None
+    invoices: list[InvoiceView] = []
+
+
+def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_seconds: float) -> APIRouter:
+    router = APIRouter(prefix="/accounts/{account_id}")
+    request_invoice = partial(handlers.request_invoice, unseal=unseal)
+
+    @router.post("/invoice-requests")
+    async def post_request(
+        account_id: int,
+        body: InvoiceRequestBody,
+        idempotency_key: Annotated[str, Header(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")],
+        response: Response,
+    ) -> RequestView:
+        ask = Ask(account_id, idempotency_key, **body.model_dump(exclude={"wait_seconds"}))
+        answer = await runtime.intent(request_invoice, ask)
+        if isinstance(answer, Refused):
+            raise _problem(answer)
+        found = await runtime.wait_for(
+            "request_answered",
+            f"{account_id}:{answer.request_id}",
+            lambda db: pages.answered_request(db, account_id, answer.request_id),
+            wait_seconds if body.wait_seconds is None else body.wait_seconds,
+        )
+        if found is not None and found["status"] == "refused":
+            raise _refused_by_ledger(found)
+        response.status_code = 202 if found is None else 201
+        return await _view(runtime, account_id, answer.request_id)
+
+    @router.get("/invoice-requests")
+    async def list_requests(
+        account_id: int,
+        before: int = LARGEST_ID + 1,
+        limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
+    ) -> list[RequestView]:
+        async with runtime.read() as db:
+            return [RequestView(**row) for row in await pages.requests_before(db, account_id, before, limit)]
+
+    @router.get("/invoice-requests/{request_id}")
+    async def get_request(account_id: int, request_id: int) -> RequestView:
+        return await _view(runtime, account_id, request_id)
+
+    @router.post("/invoice-requests/{request_id}/cancel")
+    async def cancel(account_id: int, request_id: int) -> RequestView:
+        answer = await runtime.intent(handlers.cancel_request, Cancel(account_id, request_id))
+        if isinstance(answer, Refused):
+            raise _problem(answer)
+        return await _view(runtime, account_id, request_id)
+
+    @router.get("/invoices")
+    async def list_invoices(
+        account_id: int,
+        before: int = LARGEST_ID + 1,
+        limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
+    ) -> list[InvoiceView]:
+        async with runtime.read() as db:
+            return [InvoiceView(**row) for row in await pages.invoices_before(db, account_id, before, limit)]
+
+    @router.get("/invoices/{number}")
+    async def get_invoice(account_id: int, number: str) -> InvoiceView:
+        async with runtime.read() as db:
+            row = await pages.invoice(db, account_id, number)
+        if row is None:
+            raise _not_found("invoice", number)
+        return InvoiceView(**row)
+
+    @router.get("/invoices/{number}/files/{form}")
+    async def get_file(account_id: int, number: str, form: str) -> Response:
+        name = f"{number}.{form}"
+        async with runtime.read() as db:
+            row = await pages.file(db, account_id, number, name)
+        if row is None:
+            raise _not_found("file", name)
+        content = await asyncio.wait_for(objects.get(row["object_key"]), timeout=10)
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+        return Response(content, media_type=row["media_type"], headers=headers)
+
+    return router
+
+
+async def _view(runtime: Runtime, account_id: int, request_id: int) -> RequestView:
+    async with runtime.read() as db:
+        row = await pages.request(db, account_id, request_id)
+        invoices = await pages.parts_of_request(db, account_id, request_id)
+    if row is None:
+        raise _not_found("request", str(request_id))
+    return RequestView(**row, invoices=[InvoiceView(**invoice) for invoice in invoices])
+
+
+def _problem(refused: Refused) -> Problem:
+    title = refused.code.replace("_", " ").capitalize()
+    return Problem(STATUS_OF.get(refused.code, 409), refused.code, title, refused.text, **refused.detail)
+
+
+def _refused_by_ledger(row: Record) -> Problem:
+    view = RequestView(**row)
+    code = view.reason or "REFUSED"
+    title = code.replace("_", " ").capitalize()
+    return Problem(409, code, title, EXPLAINED.get(code, title), request_id=view.request_id, **view.detail)
+
+
+def _not_found(what: str, value: str) -> Problem:
+    return Problem(404, "NOT_FOUND", f"No such {what}", f"This account has no {what} {value}; list them first.", value=value)

@@ -1,0 +1,61 @@
+"""Invoicing: from a request to its invoices. The table of what it takes and what it does on its own; the first page to read."""
+
+from functools import partial
+from pathlib import Path
+
+from services.invoicing import api, effects, handlers
+from services.invoicing.adapters.port import TaxPlatform
+from services.invoicing.adapters.tax_platform import HttpTaxPlatform
+from services.invoicing.documents.renderer import Renderer
+from services.invoicing.store import documents, parts
+from shared.contracts.ledger import BalanceReserved, ReservationRefused
+from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.domain.catalogue import Catalogue
+from shared.runtime.objects import ObjectStore
+from shared.runtime.sealing import Sealer
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+from shared.runtime.workers import Worker
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: Settings) -> Service:
+    platform = HttpTaxPlatform(settings.tax_platform_url)
+    renderer = Renderer()
+    service = invoicing(settings, platform, renderer, ObjectStore(settings.documents_url))
+    return service
+
+
+def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, objects: ObjectStore) -> Service:
+    catalogue = Catalogue.load()
+    unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
+    return Service(
+        "invoicing",
+        MIGRATIONS,
+        handlers={
+            SealingKeyIssued: handlers.sealing_key_issued,
+            AccountStatusChanged: handlers.account_status_changed,
+            TitleChanged: handlers.title_changed,
+            BalanceReserved: partial(handlers.balance_reserved, catalogue=catalogue),
+            ReservationRefused: handlers.reservation_refused,
+        },
+        workers=[
+            Worker(
+                "issue",
+                claim=parts.claim_due,
+                call=partial(effects.submit_or_query, platform=platform, unseal=unseal, catalogue=catalogue),
+                outcome=handlers.platform_answered,
+                concurrency=4,
+            ),
+            Worker(
+                "documents",
+                claim=documents.claim_due,
+                call=partial(effects.make_documents, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue),
+                outcome=handlers.documents_made,
+                concurrency=2,
+            ),
+        ],
+        routes=partial(api.routes, unseal=unseal, objects=objects, wait_seconds=settings.answer_wait_seconds),
+        resources=[platform, renderer],
+    )

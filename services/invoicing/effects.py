@@ -1,0 +1,44 @@
+"""Calls to the world outside: the tax platform, the renderer, the object store. No transaction is open here."""
+
+from services.invoicing.adapters.port import Answer, BlueOrder, TaxPlatform
+from services.invoicing.documents.renderer import RenderFailed, Renderer
+from services.invoicing.domain import documents, printing
+from services.invoicing.domain.documents import DocumentJob, Made
+from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.requests import Unseal
+from shared.contracts.invoicing import File
+from shared.domain.catalogue import Catalogue
+from shared.runtime.objects import ObjectStore
+
+
+async def submit_or_query(part: Claimed, *, platform: TaxPlatform, unseal: Unseal, catalogue: Catalogue) -> Answer:
+    """The step that was committed with the claim: a first submission, or a question about an earlier one."""
+    calls = {"submit": lambda: platform.submit(printing.order(part, unseal, catalogue)), "query": lambda: platform.query(part.serial)}
+    return await calls[part.step]()
+
+
+async def make_documents(
+    job: DocumentJob, *, renderer: Renderer, objects: ObjectStore, unseal: Unseal, catalogue: Catalogue
+) -> Made:
+    """Render and store; storing the same bytes again is harmless."""
+    try:
+        made = await renderer.render(printing.face(job, unseal, catalogue))
+    except RenderFailed:
+        return documents.again(job)
+    files = []
+    for document in made:
+        key = f"invoices/{job.account_id}/{document.name}"
+        await objects.put(key, document.content)
+        files.append(
+            File(
+                name=document.name,
+                media_type=document.media_type,
+                object_key=key,
+                size=len(document.content),
+                sha256=document.sha256,
+            )
+        )
+    return Made(tuple(files))
+
+
+__all__ = ["BlueOrder", "make_documents", "submit_or_query"]
