@@ -1,11 +1,12 @@
 """Real servers for tests: a PostgreSQL and a Kafka of their own, in a temporary folder, on free ports, gone with the
-process that started them. DATABASE_URL and KAFKA_BOOTSTRAP name servers to use instead.
+process that started them. DATABASE_URL and KAFKA_BOOTSTRAP name servers to use instead; STACK=docker takes containers.
 
 Start them from the main thread: they die with the thread that started them.
 """
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -25,6 +26,7 @@ class PostgresServer:
     programs: Programs | None = None
     child: Child | None = None
     held: IO[str] | None = None
+    close: Callable[[], None] = lambda: None
 
     @property
     def pid(self) -> int:
@@ -52,6 +54,7 @@ class PostgresServer:
         if self.child is not None:
             self.child.kill()
             _discard(self.held)
+        self.close()
 
 
 @dataclass
@@ -61,6 +64,7 @@ class KafkaCluster:
     bootstrap: str
     running: cluster.Cluster | None = None
     held: IO[str] | None = None
+    close: Callable[[], None] = lambda: None
 
     @property
     def pids(self) -> dict[int, int]:
@@ -89,6 +93,11 @@ class KafkaCluster:
         if self.running is not None:
             self.running.kill()
             _discard(self.held)
+        self.close()
+
+
+def in_containers() -> bool:
+    return os.environ.get("STACK", "") == "docker"
 
 
 def start_postgres(
@@ -98,6 +107,11 @@ def start_postgres(
     named = os.environ.get("DATABASE_URL", "")
     if named and using is None:
         return PostgresServer(named)
+    if in_containers() and using is None:
+        from tests import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
+
+        dsn, close = containers.start_postgres(max_connections)
+        return PostgresServer(dsn, close=close)
     chosen = using or postgres.programs()
     folder, held = folders.scratch()
     settings = PostgresSettings(folder / "postgres", 0, folder / "postgres.log")
@@ -114,6 +128,11 @@ def start_kafka(nodes: int = 1) -> KafkaCluster:
     named = os.environ.get("KAFKA_BOOTSTRAP", "")
     if named:
         return KafkaCluster(named)
+    if in_containers() and nodes == 1:
+        from tests import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
+
+        bootstrap, close = containers.start_kafka()
+        return KafkaCluster(bootstrap, close=close)
     chosen = cluster.programs(os.environ)
     folder, held = folders.scratch()
     numbers = ports.any_free(2 * nodes)

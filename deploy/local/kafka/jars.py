@@ -15,28 +15,29 @@ HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
 SHA256_LIST = HERE / "jars.sha256"
 OLDEST_JAVA = 17
+USUAL_JAVAS = Path("/usr/lib/jvm")
 FETCH_SECONDS = 900.0
 INSTALL_JAVA = "type apt-get install -y --no-install-recommends openjdk-17-jre-headless"
 INSTALL_MAVEN = "type apt-get install -y --no-install-recommends maven"
 
 
 def has_java(environ: Mapping[str, str]) -> bool:
-    return _find_java(environ) is not None
+    return _find_java(environ, USUAL_JAVAS) is not None
 
 
-def java(environ: Mapping[str, str]) -> Path:
-    found = _find_java(environ)
+def java(environ: Mapping[str, str], usual: Path = USUAL_JAVAS) -> Path:
+    found = _find_java(environ, usual)
     if found is None:
         message = f"no Java {OLDEST_JAVA} or newer found: {INSTALL_JAVA}, or set JAVA_HOME or KAFKA_BOOTSTRAP"
         raise CannotStartError(message)
     return found
 
 
-def _find_java(environ: Mapping[str, str]) -> Path | None:
-    """The first that is new enough: JAVA_HOME, the search path, the usual folders."""
+def _find_java(environ: Mapping[str, str], usual: Path) -> Path | None:
+    """The first that is new enough: JAVA_HOME, the search path, the usual folder."""
     homes = [Path(environ["JAVA_HOME"]) / "bin"] if environ.get("JAVA_HOME") else []
     homes += [Path(each) for each in environ.get("PATH", "").split(os.pathsep) if each]
-    homes += sorted(path / "bin" for path in Path(environ.get("JVM_FOLDER", "/usr/lib/jvm")).glob("*"))
+    homes += sorted(path / "bin" for path in usual.glob("*"))
     for home in homes:
         program = home / "java"
         if os.access(program, os.X_OK) and _java_major(program.resolve()) >= OLDEST_JAVA:
