@@ -10,10 +10,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVICES = ("title", "ledger", "invoicing", "notification", "gateway")
 LINES_MAX, RUNTIME_LINES_MAX = 300, 400
-TOP_LEVEL = set(
-    "services shared deploy tests docs requirements .ci docker-compose.yml Makefile README.md LICENSE pyproject.toml .gitignore"
-    " .dockerignore .yamllint".split()
-)
+TOP_LEVEL = {
+    *("services", "shared", "deploy", "tests", "docs", "requirements", ".ci"),
+    *(
+        "docker-compose.yml",
+        "Makefile",
+        "README.md",
+        "LICENSE",
+        "pyproject.toml",
+        ".gitignore",
+        ".dockerignore",
+        ".yamllint",
+    ),
+}
 BROAD = (
     "asyncpg",
     "fastapi",
