@@ -1,0 +1,173 @@
+"""Documents: one for a part, none for what ended without one, the same money on all three sides (ledger, invoicing, platform)."""
+
+from collections import Counter
+
+from deploy.verify.world import Row, World
+
+Violations = list[str]
+
+
+def issued(world: World) -> list[Row]:
+    return [row for row in world.platform_log if row.get("event") == "issued"]
+
+
+async def one_document_for_a_part(world: World) -> Violations:
+    """The platform issued no two documents for one part, under whatever serials."""
+    parts = {row["serial"]: (row["account_id"], row["part_id"]) for row in await _serials(world)}
+    counts = Counter(parts.get(row["serial"], row["serial"]) for row in issued(world))
+    return [f"part {part} has {count} documents at the platform" for part, count in counts.items() if count > 1]
+
+
+async def one_invoice_for_a_request_group(world: World) -> Violations:
+    """No reserved group is printed twice: per request, shares of live parts do not exceed the group."""
+    rows = await world.rows(
+        "invoicing",
+        """
+        SELECT account_id, request_id, share ->> 'group_no' AS group_no, sum((share ->> 'amount_fen')::bigint) AS fen, count(*)
+        FROM part, jsonb_array_elements(shares) AS share WHERE number IS NOT NULL
+        GROUP BY account_id, request_id, share ->> 'group_no'
+        """,
+    )
+    held = {
+        (row["account_id"], row["request_id"], str(row["group_no"])): row["fen"]
+        for row in await world.rows(
+            "ledger",
+            """
+            SELECT r.account_id, r.request_id, i.group_no, sum(i.reserved_fen) AS fen
+            FROM reservation r JOIN reservation_item i USING (reservation_id)
+            GROUP BY r.account_id, r.request_id, i.group_no
+            """,
+        )
+    }
+    return [
+        f"request {row['request_id']} group {row['group_no']} invoiced {row['fen']}, reserved {held.get(_group(row), 0)}"
+        for row in rows
+        if row["fen"] > held.get(_group(row), 0)
+    ]
+
+
+def _group(row: Row) -> tuple[int, int, str]:
+    return row["account_id"], row["request_id"], row["group_no"]
+
+
+async def numbers_and_serials_unique(world: World) -> Violations:
+    numbers = Counter(row["number"] for row in issued(world))
+    serials = Counter(row["serial"] for row in issued(world))
+    return [f"{value} was issued {count} times" for value, count in (numbers + serials).items() if count > 1]
+
+
+async def no_document_for_what_ended_without(world: World) -> Violations:
+    ended = {row["serial"]: row for row in await _serials(world) if row["status"] in ("voided", "failed")}
+    return [
+        f"part {ended[row['serial']]['part_id']} is {ended[row['serial']]['status']}, the platform issued {row['number']}"
+        for row in issued(world)
+        if row["serial"] in ended
+    ]
+
+
+async def every_document_is_known(world: World) -> Violations:
+    """Invoicing has every document of the platform, and no other."""
+    ours = {row["number"] for row in await world.rows("invoicing", "SELECT number FROM part WHERE number IS NOT NULL")}
+    theirs = {row["number"] for row in issued(world)}
+    return [f"{number} is at one side only" for number in sorted(ours ^ theirs)]
+
+
+async def money_reconciles_with_the_platform(world: World) -> Violations:
+    theirs = {row["number"]: (row["gross_fen"], row["net_fen"], row["tax_fen"]) for row in issued(world)}
+    rows = await world.rows("invoicing", "SELECT number, gross_fen, net_fen, tax_fen FROM part WHERE status = 'issued'")
+    wrong = [
+        f"{row['number']}: ours {row['gross_fen']}, theirs {theirs[row['number']][0]}"
+        for row in rows
+        if row["number"] in theirs and theirs[row["number"]] != (row["gross_fen"], row["net_fen"], row["tax_fen"])
+    ]
+    (ledger,) = await world.rows("ledger", "SELECT coalesce(sum(invoiced_fen), 0)::bigint AS fen FROM item")
+    total = sum(row["gross_fen"] for row in rows)
+    return wrong + (
+        [f"the ledger has {ledger['fen']} invoiced, invoices sum to {total}"] if ledger["fen"] != total else []
+    )
+
+
+async def each_invoice_equals_its_shares(world: World) -> Violations:
+    rows = await world.rows(
+        "invoicing",
+        """
+        SELECT part_id FROM part
+        WHERE gross_fen <> (SELECT sum((share ->> 'amount_fen')::bigint) FROM jsonb_array_elements(shares) AS share)
+            OR gross_fen <> net_fen + tax_fen
+        """,
+    )
+    return [f"part {row['part_id']}" for row in rows]
+
+
+async def a_terminal_request_holds_nothing(world: World) -> Violations:
+    closed = await world.rows(
+        "invoicing", "SELECT account_id, request_id, status FROM request WHERE closed_at IS NOT NULL"
+    )
+    held = {
+        (row["account_id"], row["request_id"]): row["fen"]
+        for row in await world.rows(
+            "ledger",
+            """
+            SELECT r.account_id, r.request_id, sum(i.reserved_fen - i.invoiced_fen - i.released_fen) AS fen
+            FROM reservation r JOIN reservation_item i USING (reservation_id) GROUP BY r.account_id, r.request_id
+            """,
+        )
+    }
+    quarantined = {
+        row["request_id"]
+        for row in await world.rows("invoicing", "SELECT request_id FROM part WHERE status = 'quarantined'")
+    }
+    return [
+        f"request {row['request_id']} is {row['status']} and holds {held[row['account_id'], row['request_id']]} fen"
+        for row in closed
+        if held.get((row["account_id"], row["request_id"]), 0) and row["request_id"] not in quarantined
+    ]
+
+
+async def every_call_has_an_earlier_attempt(world: World) -> Violations:
+    attempts = Counter(
+        (row["serial"], row["step"]) for row in await world.rows("invoicing", "SELECT serial, step FROM attempt")
+    )
+    calls = Counter((row["serial"], row["call"]) for row in world.platform_log if row.get("event") == "call")
+    known = {"submit", "query"}
+    return [
+        f"{call} of {serial}: {count} calls, {attempts[serial, call]} attempts"
+        for (serial, call), count in calls.items()
+        if call in known and count > attempts[serial, call]
+    ]
+
+
+async def history_is_a_path(world: World) -> Violations:
+    allowed = {
+        ("queued", "submitting"), ("queued", "voided"), ("queued", "issued"), ("submitting", "submitting"), ("submitting", "issued"),
+        ("submitting", "failed"), ("submitting", "voided"), ("submitting", "quarantined"), ("failed", "issued"), ("voided", "issued"),
+    }  # fmt: skip
+    rows = await world.rows(
+        "invoicing", "SELECT part_id, from_status, to_status FROM part_history ORDER BY part_id, change_no"
+    )
+    return [
+        f"part {row['part_id']}: {row['from_status']} to {row['to_status']}"
+        for row in rows
+        if (row["from_status"], row["to_status"]) not in allowed
+    ]
+
+
+async def _serials(world: World) -> list[Row]:
+    return await world.rows(
+        "invoicing",
+        "SELECT s.serial, s.account_id, s.part_id, p.status FROM platform_serial s JOIN part p USING (account_id, part_id)",
+    )
+
+
+CHECKS = (
+    one_document_for_a_part,
+    one_invoice_for_a_request_group,
+    numbers_and_serials_unique,
+    no_document_for_what_ended_without,
+    every_document_is_known,
+    money_reconciles_with_the_platform,
+    each_invoice_equals_its_shares,
+    a_terminal_request_holds_nothing,
+    every_call_has_an_earlier_attempt,
+    history_is_a_path,
+)

@@ -1,0 +1,87 @@
+"""Money inside the ledger: nothing over-allocated, nothing from nowhere, every sum the sum of its parts."""
+
+from deploy.verify.world import World
+
+Violations = list[str]
+
+
+async def no_item_over_allocated(world: World) -> Violations:
+    rows = await world.rows(
+        "ledger",
+        """
+        SELECT account_id, item_id FROM item
+        WHERE reserved_fen < 0 OR invoiced_fen < 0 OR refunded_fen < 0
+            OR settled_fen - refunded_fen <> invoiceable_fen + reserved_fen + invoiced_fen + offset_fen
+            OR (invoiceable_fen < 0 AND refunded_fen = 0 AND invoiced_fen <= settled_fen)
+        """,
+    )
+    return [f"item {row['item_id']} of account {row['account_id']}" for row in rows]
+
+
+async def columns_equal_replay_of_moves(world: World) -> Violations:
+    rows = await world.rows(
+        "ledger",
+        """
+        WITH replay AS (
+            SELECT account_id, item_id, bucket, sum(fen) AS fen FROM (
+                SELECT account_id, item_id, to_bucket AS bucket, amount_fen AS fen FROM move
+                UNION ALL SELECT account_id, item_id, from_bucket, -amount_fen FROM move
+                UNION ALL SELECT account_id, item_id, 'invoiceable', settled_fen FROM item
+            ) AS flows GROUP BY account_id, item_id, bucket
+        ), columns AS (
+            SELECT account_id, item_id, b.bucket, b.fen FROM item,
+                LATERAL (VALUES ('invoiceable', invoiceable_fen), ('reserved', reserved_fen), ('invoiced', invoiced_fen),
+                    ('offset', offset_fen), ('outside', refunded_fen)) AS b (bucket, fen)
+        )
+        SELECT account_id, item_id, bucket, c.fen AS has, r.fen AS should FROM columns c
+            FULL JOIN replay r USING (account_id, item_id, bucket)
+        WHERE coalesce(c.fen, 0) <> coalesce(r.fen, 0)
+        """,
+    )
+    return [f"item {row['item_id']}: {row['bucket']} has {row['has']}, moves say {row['should']}" for row in rows]
+
+
+async def sums_equal_items(world: World) -> Violations:
+    rows = await world.rows(
+        "ledger",
+        """
+        WITH counted AS (
+            SELECT account_id, subject, sum(settled_fen) AS settled, sum(refunded_fen) AS refunded,
+                sum(greatest(invoiceable_fen, 0)) AS positive, sum(least(invoiceable_fen, 0)) AS negative,
+                sum(reserved_fen) AS reserved, sum(invoiced_fen) AS invoiced, sum(offset_fen) AS offset_
+            FROM item GROUP BY account_id, subject
+        ), kept AS (
+            SELECT account_id, subject, sum(settled_fen) AS settled, sum(refunded_fen) AS refunded,
+                sum(positive_fen) AS positive, sum(negative_fen) AS negative,
+                sum(reserved_fen) AS reserved, sum(invoiced_fen) AS invoiced, sum(offset_fen) AS offset_
+            FROM balance_sum GROUP BY account_id, subject
+        )
+        SELECT account_id, subject FROM counted c FULL JOIN kept k USING (account_id, subject)
+        WHERE (c.settled, c.refunded, c.positive, c.negative, c.reserved, c.invoiced, c.offset_)
+            IS DISTINCT FROM (k.settled, k.refunded, k.positive, k.negative, k.reserved, k.invoiced, k.offset_)
+        """,
+    )
+    return [f"account {row['account_id']}, {row['subject']}" for row in rows]
+
+
+async def reserved_equals_what_reservations_hold(world: World) -> Violations:
+    rows = await world.rows(
+        "ledger",
+        """
+        WITH held AS (
+            SELECT account_id, item_id, sum(reserved_fen - invoiced_fen - released_fen) AS fen
+            FROM reservation_item GROUP BY account_id, item_id
+        )
+        SELECT account_id, item_id, i.reserved_fen, h.fen FROM item i FULL JOIN held h USING (account_id, item_id)
+        WHERE coalesce(i.reserved_fen, 0) <> coalesce(h.fen, 0)
+        """,
+    )
+    return [f"item {row['item_id']} has {row['reserved_fen']} reserved, reservations hold {row['fen']}" for row in rows]
+
+
+CHECKS = (
+    no_item_over_allocated,
+    columns_equal_replay_of_moves,
+    sums_equal_items,
+    reserved_equals_what_reservations_hold,
+)

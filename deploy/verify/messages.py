@@ -1,0 +1,178 @@
+"""Messages: every record accounted for, every committed message published, in order; people told once; nothing personal in clear."""
+
+import json
+from collections import Counter, defaultdict
+
+from deploy.verify.world import SERVICES, TOPICS, UPSTREAM, Row, World
+
+Violations = list[str]
+
+
+async def every_record_accounted_for(world: World) -> Violations:
+    """Each consumer has read its topic to the end, and each offset ended as applied, duplicate, parked or skipped."""
+    found = []
+    for service in SERVICES:
+        rows = await world.rows(
+            service,
+            """
+            SELECT consumer, topic, "partition", next_offset, applied + duplicate + parked + skipped AS seen
+            FROM runtime.consumer_offset
+            """,
+        )
+        topics = {row["topic"] for row in rows}
+        ends = Counter((record.topic, record.partition) for topic in topics for record in world.records(topic))
+        for row in rows:
+            end = ends[row["topic"], row["partition"]]
+            if row["next_offset"] != end or row["seen"] < end:
+                found.append(
+                    f"{row['consumer']} partition {row['partition']}: at {row['next_offset']}, {row['seen']} seen, of {end}"
+                )
+    return found
+
+
+async def nothing_committed_left_unpublished(world: World) -> Violations:
+    found = []
+    for service in SERVICES:
+        rows = await world.rows(service, "SELECT outbox_id FROM runtime.outbox WHERE sent_at IS NULL")
+        found += [f"{service}: outbox row {row['outbox_id']} was never sent" for row in rows]
+    sent = {record.header("ce_id") for topic in TOPICS if topic not in UPSTREAM for record in world.records(topic)}
+    for service in SERVICES:
+        for row in await world.rows(service, "SELECT records FROM runtime.outbox WHERE sent_at IS NOT NULL"):
+            ids = [message["headers"]["ce_id"] for message in json.loads(row["records"])]
+            found += [
+                f"{service}: {event_id} is marked sent and in no topic" for event_id in ids if event_id not in sent
+            ]
+    return found
+
+
+async def nothing_published_that_was_not_committed(world: World) -> Violations:
+    committed = set()
+    for service in SERVICES:
+        for row in await world.rows(service, "SELECT records FROM runtime.outbox"):
+            committed |= {message["headers"]["ce_id"] for message in json.loads(row["records"])}
+    return [
+        f"{record.header('ce_id')} in {topic} is in no outbox"
+        for topic in TOPICS
+        if topic not in UPSTREAM
+        for record in world.records(topic)
+        if record.header("ce_id") not in committed
+    ]
+
+
+async def order_per_key(world: World) -> Violations:
+    """First appearances in a topic stand in the order of the outbox, for each key. Repeats may follow."""
+    found = []
+    for service in SERVICES:
+        made: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in await world.rows(service, "SELECT records FROM runtime.outbox ORDER BY outbox_id"):
+            for message in json.loads(row["records"]):
+                made[message["topic"], message["key"]].append(message["headers"]["ce_id"])
+        for (topic, key), ids in made.items():
+            place = {event_id: number for number, event_id in enumerate(ids)}
+            first = dict.fromkeys(
+                record.header("ce_id")
+                for record in world.records(topic)
+                if record.key == key.encode() and record.header("ce_id") in place
+            )
+            places = [place[event_id] for event_id in first]
+            if places != sorted(places):
+                found.append(f"{topic}, key {key}: messages overtook each other")
+    return found
+
+
+async def every_effect_once(world: World) -> Violations:
+    """Each settled line of the billing topic is one item with its money, and each item comes from the topic."""
+    lines: dict[tuple[int, str, str, int], int] = {}
+    for record in world.records("billing.events"):
+        body = _billing(record.value)
+        kind = {"OrderPaid": "order", "BillSettled": "bill"}.get(record.header("ce_type") or str(body.get("_type")))
+        if kind is None or "lines" not in body:
+            continue
+        for number, line in enumerate(body["lines"], 1):
+            lines.setdefault((body["account_id"], kind, body["number"], number), line["cash_fen"])
+    parked = await world.rows("ledger", "SELECT value FROM runtime.parked WHERE topic = 'billing.events'")
+    given_up = {(body.get("account_id"), body.get("number")) for row in parked if (body := _billing(row["value"]))}
+    items = {
+        (row["account_id"], row["kind"], row["number"], row["line"]): row["settled_fen"]
+        for row in await world.rows(
+            "ledger", "SELECT account_id, kind, number, line, settled_fen FROM item WHERE kind IN ('order', 'bill')"
+        )
+    }
+    missing = [
+        f"{key} has no item"
+        for key in lines
+        if key not in items and (key[0], key[2]) not in given_up and lines[key] > 0
+    ]
+    wrong = [
+        f"{key}: item has {items[key]}, upstream said {fen}"
+        for key, fen in lines.items()
+        if key in items and items[key] != fen
+    ]
+    return missing + wrong + [f"item {key} comes from nowhere" for key in items if key not in lines]
+
+
+def _billing(value: bytes | None) -> Row:
+    try:
+        body = json.loads(value or b"")
+    except ValueError:
+        return {}
+    if isinstance(body, dict) and "specversion" in body:
+        return dict(body.get("data") or {}) | {"_type": body.get("type")}
+    return body if isinstance(body, dict) and "account_id" in body else {}
+
+
+async def one_notification_for_a_fact_and_channel(world: World) -> Violations:
+    rows = await world.rows(
+        "notification",
+        """
+        SELECT account_id, request_id, part_id, kind, channel, count(*) FROM notification
+        GROUP BY account_id, request_id, part_id, kind, channel HAVING count(*) > 1
+        """,
+    )
+    return [f"{row['kind']} by {row['channel']} of part {row['part_id']}: {row['count']} times" for row in rows]
+
+
+async def every_invoice_was_told(world: World) -> Violations:
+    told = {
+        row["part_id"]
+        for row in await world.rows(
+            "notification", "SELECT part_id FROM notification WHERE channel = 'inbox' AND part_id IS NOT NULL"
+        )
+    }
+    rows = await world.rows("invoicing", "SELECT part_id FROM part WHERE status = 'issued'")
+    return [f"nobody was told of part {row['part_id']}" for row in rows if row["part_id"] not in told]
+
+
+async def nothing_personal_in_clear(world: World) -> Violations:
+    """Mailboxes, numbers of phones and bank accounts, and names stand in no topic of ours, no key, no header and no log."""
+    canaries = set()
+    for record in world.records("account.events"):
+        body = _billing(record.value)
+        registration = body.get("registration") if isinstance(body.get("registration"), dict) else {}
+        for source in (body, registration):
+            assert isinstance(source, dict)
+            canaries |= {
+                str(source[name]) for name in ("mailbox", "mobile", "name", "phone", "bank_account") if source.get(name)
+            }
+    needles = [value.encode() for value in canaries if len(value) > 3]
+    found = []
+    for topic in TOPICS:
+        for record in world.records(topic):
+            shown = [record.key or b"", *(value or b"" for value in record.headers.values())]
+            shown += [record.value or b""] if topic not in UPSTREAM else []
+            if any(needle in text for needle in needles for text in shown):
+                found.append(f"{topic} partition {record.partition} offset {record.offset}")
+    found += [str(path) for path in world.logs if any(needle in path.read_bytes() for needle in needles)]
+    return found
+
+
+CHECKS = (
+    every_record_accounted_for,
+    nothing_committed_left_unpublished,
+    nothing_published_that_was_not_committed,
+    order_per_key,
+    every_effect_once,
+    one_notification_for_a_fact_and_channel,
+    every_invoice_was_told,
+    nothing_personal_in_clear,
+)

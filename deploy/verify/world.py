@@ -1,0 +1,113 @@
+"""What the checker can see. `Live` reads a running stack; the simulation shows its own world in the same shape."""
+
+import asyncio
+import json
+import os
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+SERVICES = ("title", "ledger", "invoicing", "notification")
+TOPICS = (
+    "billing.events",
+    "account.events",
+    "title.events",
+    "ledger.commands",
+    "ledger.events",
+    "invoicing.events",
+    "notification.events",
+)
+UPSTREAM = ("billing.events", "account.events")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record as it lies in a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes | None]
+
+    def header(self, name: str) -> str:
+        return (self.headers.get(name) or b"").decode(errors="replace")
+
+
+class World(Protocol):
+    platform_log: Sequence[Row]
+    """Calls and issued documents in the platform's own words, oldest first."""
+    logs: Sequence[Path]
+
+    async def rows(self, service: str, query: str, *arguments: object) -> list[Row]: ...
+
+    def records(self, topic: str) -> Sequence[Seen]: ...
+
+
+@dataclass
+class Live:
+    """A running stack, read through its doors: DSNs, brokers, the platform's log."""
+
+    connections: dict[str, "asyncpg.Connection[asyncpg.Record]"]
+    topics: dict[str, list[Seen]]
+    platform_log: Sequence[Row] = ()
+    logs: Sequence[Path] = field(default_factory=list)
+
+    async def rows(self, service: str, query: str, *arguments: object) -> list[Row]:
+        return [dict(row) for row in await self.connections[service].fetch(query, *arguments)]
+
+    def records(self, topic: str) -> Sequence[Seen]:
+        return self.topics.get(topic, [])
+
+    async def close(self) -> None:
+        for connection in self.connections.values():
+            await connection.close()
+
+
+async def live(endpoints: dict[str, Any], log_folder: Path | None = None) -> Live:
+    """`endpoints` is what `var/endpoints.json` holds."""
+    connections = {service: await asyncpg.connect(endpoints["dsn"][service]) for service in SERVICES}
+    platform_log = await asyncio.to_thread(_platform_log, f"{endpoints['tax_platform']}/log")
+    logs = sorted(log_folder.glob("*.log")) if log_folder is not None else []
+    return Live(connections, await read_topics(endpoints["kafka"]), platform_log, logs)
+
+
+def _platform_log(url: str) -> list[Row]:
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own loopback address
+        rows: list[Row] = json.load(answer)
+    return rows
+
+
+async def read_topics(bootstrap: str) -> dict[str, list[Seen]]:
+    """Everything the topics hold, from the first offset to the end as of now. Joins no group and commits nothing."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    found: dict[str, list[Seen]] = {}
+    try:
+        existing = await consumer.topics()
+        for topic in (name for name in TOPICS if name in existing):
+            parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+            consumer.assign(parts)
+            ends = await consumer.end_offsets(parts)
+            await consumer.seek_to_beginning(*parts)
+            found[topic] = []
+            while any([await consumer.position(part) < ends[part] for part in parts]):
+                for part, records in (await consumer.getmany(timeout_ms=500)).items():
+                    found[topic] += [
+                        Seen(topic, part.partition, one.offset, one.key, one.value, dict(one.headers))
+                        for one in records
+                    ]
+    finally:
+        await consumer.stop()
+    return found
+
+
+def endpoints_file() -> Path:
+    return Path(os.environ.get("KAIPIAO_VAR", "var")) / "endpoints.json"
