@@ -55,7 +55,12 @@ def _without_password(address: str) -> str:
 
 
 def stop(environ: Mapping[str, str]) -> int:
-    """Ends the running stack, and whatever a killed one left behind."""
+    say("stopped" if _end_all(environ) else "nothing is running")
+    return 0
+
+
+def _end_all(environ: Mapping[str, str]) -> bool:
+    """Ends the running stack, and whatever a killed one left behind; true when there was something."""
     running = notes.supervisor()
     if running is not None:
         pid, argv = running
@@ -65,8 +70,7 @@ def stop(environ: Mapping[str, str]) -> int:
     left = [name for state in _states(environ) for name in reap_leftovers(state / "running")]
     if not notes.is_up():
         notes.clear()
-    say("stopped" if running or left else "nothing is running")
-    return 0
+    return bool(running or left)
 
 
 def clean_data(environ: Mapping[str, str]) -> int:
@@ -74,10 +78,11 @@ def clean_data(environ: Mapping[str, str]) -> int:
     if notes.is_up():
         message = "the stack is running: type make stop first"
         raise CannotStartError(message)
-    stop(environ)
-    removed = [folder for folder in (*_states(environ), folders.VAR) if folder.exists()]
-    for folder in removed:
-        shutil.rmtree(folder)
+    _end_all(environ)
+    removed = [folder for folder in _states(environ) if folder.exists()]
+    for folder in (*removed, folders.LOGS):
+        shutil.rmtree(folder, ignore_errors=folder == folders.LOGS)
+    notes.DEMO.unlink(missing_ok=True)
     say(f"removed {', '.join(str(folder) for folder in removed) or 'nothing'}")
     return 0
 
@@ -92,7 +97,7 @@ def missing(environ: Mapping[str, str]) -> int:
     needed = []
     if not jars.has_java(environ):
         needed.append("openjdk-17-jre-headless")
-    if not jars.folder_of(environ).exists() and shutil.which("mvn", path=environ.get("PATH", "")) is None:
+    if not os.access(jars.folder_of(environ), os.F_OK) and shutil.which("mvn", path=environ.get("PATH", "")) is None:
         needed.append("maven")
     say(" ".join(needed))
     return 0

@@ -33,7 +33,7 @@ def state_folder(environ: Mapping[str, str], checkout: Path = CHECKOUT) -> Path:
     """Data, secrets and notes of this checkout's stack. Root's lie outside the checkout and outside root's home,
     because PostgreSQL runs under another account and must reach them."""
     if is_root():
-        return Path("/var/lib/kaipiao") / instance(checkout)
+        return _roots_home() / instance(checkout)
     home = environ.get("XDG_STATE_HOME") or str(_home(environ) / ".local" / "state")
     return Path(home) / "kaipiao" / instance(checkout)
 
@@ -46,7 +46,12 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 def shared_programs() -> Path:
     """Root's programs that another account has to read."""
-    return Path("/var/lib/kaipiao/programs")
+    return _roots_home() / "programs"
+
+
+def _roots_home() -> Path:
+    """Some containers have a read-only /var/lib."""
+    return Path("/var/lib/kaipiao" if os.access("/var/lib", os.W_OK) else "/var/tmp/kaipiao")  # noqa: S108  kept over reboots
 
 
 def _home(environ: Mapping[str, str]) -> Path:

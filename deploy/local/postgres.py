@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from deploy.local import folders
 from deploy.local.ports import LOOPBACK
-from deploy.local.process import CannotStartError, Child, Command, last_words, start, wait_until
+from deploy.local.process import CannotStartError, Child, Command, failed, start, wait_until
 
 OWNER = "kaipiao"
 DATABASE = "kaipiao"
@@ -146,8 +146,7 @@ def await_ready(server: Child, settings: PostgresSettings) -> None:
     wait_until(lambda: answers(settings.port) or not server.alive, START_SECONDS)
     if not server.alive or not answers(settings.port):
         server.kill()
-        message = f"PostgreSQL did not start ({last_words(settings.log)}): look at {settings.log}"
-        raise CannotStartError(message)
+        raise failed("PostgreSQL did not start", settings.log)
 
 
 def answers(port: int) -> bool:
@@ -247,5 +246,4 @@ def _once(argv: list[str], account: tuple[int, int] | None, log: Path, typed: st
     with log.open("a") as file:
         file.write(done.stdout + done.stderr)
     if done.returncode != 0 or re.search(r"^.*(ERROR|FATAL):", done.stdout + done.stderr, re.MULTILINE):
-        message = f"{Path(argv[0]).name} failed ({last_words(log)}): look at {log}"
-        raise CannotStartError(message)
+        raise failed(f"{Path(argv[0]).name} failed", log)

@@ -201,6 +201,15 @@ def wait_until(condition: Callable[[], bool], limit_seconds: float) -> bool:
     return True
 
 
+def failed(what: str, log: Path | None) -> CannotStartError:
+    """The one line about a program that failed: its own last words, and what to do."""
+    words = last_words(log)
+    if "No space left on device" in words:
+        return CannotStartError(f"{what}: the disk is full: free some space (df -h) and type it again")
+    where = "" if log is None else os.path.relpath(log)
+    return CannotStartError(f"{what} ({words}): look at {where}")
+
+
 def last_words(log: Path | None) -> str:
     """The most telling of a log's last lines, for the one line we print about a failure."""
     if log is None or not log.exists():

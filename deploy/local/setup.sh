@@ -58,8 +58,8 @@ machine_index() {
 }
 
 install_packages() {
-    say "first-time set-up: Python packages into .venv"
     [ -w . ] || fail "$(pwd) cannot be written: type it in a folder you own"
+    say "first-time set-up: Python packages into .venv"
     .venv/bin/python -m pip --version >/dev/null 2>&1 || new_venv
     home_cache
     pinned=$(sed -n 's/^uv==\([^ ]*\).*/\1/p' "$BOOTSTRAP")

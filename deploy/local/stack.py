@@ -15,7 +15,7 @@ from deploy.local.options import Options
 from deploy.local.plan import Plan, Planned
 from deploy.local.ports import Ports
 from deploy.local.postgres import PostgresSettings
-from deploy.local.process import CannotStartError, Child, Command, last_words, start
+from deploy.local.process import Child, Command, failed, start
 from deploy.local.web import answers_ok
 
 POLL_SECONDS = 0.03
@@ -149,7 +149,8 @@ class Stack:
             for each in waiting:
                 each.was_ready = each.child.alive and await each.ready()
             if monotonic() > deadline:
-                raise _not_ready(waiting[0].child, f"is not ready after {READY_SECONDS:.0f} s")
+                slow = waiting[0].child.command
+                raise failed(f"{slow.name} is not ready after {READY_SECONDS:.0f} s", slow.log)
             await asyncio.sleep(POLL_SECONDS)
 
     def _tend(self, name: str, watched: Watched) -> None:
@@ -162,7 +163,7 @@ class Stack:
             status = watched.child.exit_status
             early = not watched.was_ready and watched.ends >= EARLY_ENDS_MAX
             if early or status == EX_CONFIG:
-                raise _not_ready(watched.child, f"ended with status {status}")
+                raise failed(f"{name} ended with status {status}", watched.child.command.log)
             pause = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** (watched.ends - 1))
             watched.again_at = monotonic() + pause
             say(f"{name} ended with status {status}; starting it again in {pause:g} s (var/log/{name}.log)")
@@ -192,11 +193,6 @@ def keep_previous_logs() -> None:
     """Each run has fresh logs; those of the run before stay beside them."""
     for log in folders.make(folders.LOGS).glob("*.log"):
         log.rename(log.with_suffix(".log.1"))
-
-
-def _not_ready(child: Child, what: str) -> CannotStartError:
-    name, log = child.command.name, child.command.log
-    return CannotStartError(f"{name} {what} ({last_words(log)}): look at var/log/{name}.log")
 
 
 def _http(url: str) -> Ready:

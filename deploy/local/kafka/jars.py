@@ -70,6 +70,7 @@ def folder_of(environ: Mapping[str, str]) -> Path:
 def jars(environ: Mapping[str, str]) -> Path:
     """The folder of checked jars, fetched first when it is not there."""
     folder = folder_of(environ)
+    folders.make(folder.parent)
     if not folder.exists():
         _fetch(folder, environ)
     check(folder)
@@ -91,7 +92,6 @@ def _fetch(folder: Path, environ: Mapping[str, str]) -> None:
     if maven is None:
         message = f"Maven is needed once to fetch Kafka: {INSTALL_MAVEN}, or set KAFKA_BOOTSTRAP"
         raise CannotStartError(message)
-    folders.make(folder.parent)
     fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
     argv = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
     argv += [f"-DoutputDirectory={fresh}", *_own_repository(folder.parent, environ)]
@@ -119,5 +119,5 @@ def _own_repository(cache: Path, environ: Mapping[str, str]) -> list[str]:
     """Maven keeps its downloads in the home folder; where that cannot be written, beside ours."""
     home = Path(environ.get("HOME") or "/nonexistent")
     usual = home / ".m2"
-    writable = os.access(usual, os.W_OK) if usual.exists() else os.access(home, os.W_OK)
+    writable = os.access(usual if os.access(usual, os.F_OK) else home, os.W_OK)
     return [] if writable else [f"-Dmaven.repo.local={cache / 'maven'}"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.local import folders
 from deploy.local.kafka import jars, wire
 from deploy.local.ports import LOOPBACK
-from deploy.local.process import CannotStartError, Child, Command, last_words, start, wait_until
+from deploy.local.process import CannotStartError, Child, Command, failed, start, wait_until
 
 START_SECONDS = 90.0
 CLUSTER_ID = "cluster-id"
@@ -184,8 +184,7 @@ def await_ready(children: dict[int, Child], nodes: list[Node]) -> None:
         if not (children[node.number].alive and knows(node, set(children))):
             for each in children.values():
                 each.kill()
-            message = f"Kafka did not start ({last_words(node.log)}): look at {node.log}"
-            raise CannotStartError(message)
+            raise failed("Kafka did not start", node.log)
 
 
 def _settled(node: Node, children: dict[int, Child]) -> bool:
