@@ -1,0 +1,1 @@
+"""What every service must know of the world: rates, entities, calendar, checks. Pure: no input or output beyond the files here."""
