@@ -91,14 +91,18 @@ class _Worker:
             await _kill(process)
 
     async def _start(self) -> Process:
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.invoicing.documents.worker", *self._arguments),
             stdin=PIPE,
             stdout=PIPE,
-            env=environment,
+            env=environment(),
         )
+
+
+def environment() -> dict[str, str]:
+    """Of the service's, only what Python needs to find itself and us."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), passed_on.get("PYTHONPATH")]))}
 
 
 async def _ask(process: Process, face: InvoiceFace) -> list[Document]:
