@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from testcontainers.core.container import DockerContainer
 
-from deploy.local import ports, postgres
+from deploy.local import postgres
 from deploy.local.kafka import wire
-from deploy.local.ports import LOOPBACK
+from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.process import wait_until
 
 POSTGRES_IMAGE = "postgres:18.6"
@@ -19,7 +19,8 @@ Stop = Callable[[], None]
 
 def start_postgres(max_connections: int) -> tuple[str, Stop]:
     """Address and how to end it."""
-    (port,) = ports.any_free(1)
+    with Ports() as ports:
+        (port,) = ports.any_free(1)
     options = f"max_connections={max_connections} fsync=off full_page_writes=off max_locks_per_transaction=256 jit=off"
     container = (
         DockerContainer(POSTGRES_IMAGE)
@@ -39,7 +40,8 @@ def start_postgres(max_connections: int) -> tuple[str, Stop]:
 
 def start_kafka() -> tuple[str, Stop]:
     """One node. Its advertised port is chosen before it starts, so that clients outside find their way back."""
-    (port,) = ports.any_free(1)
+    with Ports() as ports:
+        (port,) = ports.any_free(1)
     settings = {
         "CLUSTER_ID": "4L6g3nShT-eMCtK--X86sw",
         "KAFKA_NODE_ID": "1",

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from deploy.local import folders, ports, postgres
+from deploy.local import folders, postgres
 from deploy.local.kafka import cluster, node
+from deploy.local.ports import Ports
 from deploy.local.postgres import PostgresSettings, Programs
 from deploy.local.process import Child
 
@@ -116,9 +117,10 @@ def start_postgres(
     folder, held = folders.scratch()
     settings = PostgresSettings(folder / "postgres", 0, folder / "postgres.log")
     postgres.prepare(settings, chosen)
+    ports = Ports()
     (port,) = ports.any_free(1)
     settings = replace(settings, port=port, max_connections=max_connections, shared_buffers=shared_buffers)
-    server = PostgresServer(settings.dsn, settings, chosen, held=held)
+    server = PostgresServer(settings.dsn, settings, chosen, held=held, close=ports.close)
     server.start()
     return server
 
@@ -135,12 +137,13 @@ def start_kafka(nodes: int = 1) -> KafkaCluster:
         return KafkaCluster(bootstrap, close=close)
     chosen = cluster.programs(os.environ)
     folder, held = folders.scratch()
+    ports = Ports()
     numbers = ports.any_free(2 * nodes)
     laid_out = node.layout(folder / "kafka", folder, numbers[:nodes], numbers[nodes:])
     running = cluster.Cluster(laid_out, chosen, dict(os.environ))
     running.launch()
     running.await_ready()
-    return KafkaCluster(running.bootstrap, running, held)
+    return KafkaCluster(running.bootstrap, running, held, ports.close)
 
 
 def _discard(held: IO[str] | None) -> None:

@@ -56,6 +56,7 @@ class Stack:
     state: Path
     programs: Programs | None
     watched: dict[str, Watched] = field(default_factory=dict)
+    ports: Ports = field(default_factory=Ports)
     planned: Plan | None = None
     # Called whenever a program got a new pid.
     on_change: Callable[[], None] = lambda: None
@@ -66,14 +67,13 @@ class Stack:
 
     async def up(self) -> None:
         """PostgreSQL and Kafka side by side, then everything above them side by side."""
-        ports = Ports()
         secrets = keys.load(folders.make(self.state))
         for private in ("running", "documents", "sandbox", "kafka"):
             folders.make(self.state / private, 0o700)
-        bootstrap = self.options.kafka_bootstrap or self._start_kafka(ports)
-        database = self.options.database_url or self._start_postgres(ports, secrets.database_password)
+        bootstrap = self.options.kafka_bootstrap or self._start_kafka()
+        database = self.options.database_url or self._start_postgres(secrets.database_password)
         await self._all_ready()
-        self.planned = plan.make(self.options, secrets, self.state, database, bootstrap, ports)
+        self.planned = plan.make(self.options, secrets, self.state, database, bootstrap, self.ports)
         for layer, programs in (("sandbox", self.planned.sandbox), ("service", self.planned.services)):
             for each in programs:
                 self._start(self.command(each), layer, _http(each.ready_url))
@@ -107,6 +107,7 @@ class Stack:
             await _until(partial(_settled, children, hurry, deadline))
             for child in children:
                 child.kill()
+        self.ports.close()
 
     def pids(self) -> dict[str, int]:
         return {name: each.child.pid for name, each in self.watched.items() if each.child.alive}
@@ -119,13 +120,13 @@ class Stack:
     def _start(self, command: Command, layer: str, ready: Ready) -> None:
         self.watched[command.name] = Watched(start(command, self.notes), layer, ready)
 
-    def _start_kafka(self, ports: Ports) -> str:
+    def _start_kafka(self) -> str:
         assert self.programs is not None, "Kafka's programs are fetched unless KAFKA_BOOTSTRAP is set"
         numbers = range(self.options.kafka_nodes)
         demanded = self.options.kafka_port
-        first = ports.demand(demanded, "KAFKA_PORT") if demanded else ports.prefer(plan.KAFKA_PORT)
-        brokers = [first, *(ports.prefer(first + number) for number in numbers[1:])]
-        controllers = [ports.prefer(plan.KAFKA_CONTROLLER_PORT + number) for number in numbers]
+        first = self.ports.demand(demanded, "KAFKA_PORT") if demanded else self.ports.prefer(plan.KAFKA_PORT)
+        brokers = [first, *(self.ports.prefer(first + number) for number in numbers[1:])]
+        controllers = [self.ports.prefer(plan.KAFKA_CONTROLLER_PORT + number) for number in numbers]
         nodes = node.layout(self.state / "kafka", folders.LOGS, brokers, controllers)
         node.prepare(nodes, self.programs, self.options.environ)
         everybody = {each.number for each in nodes}
@@ -134,9 +135,9 @@ class Stack:
             self._start(command, "kafka", _blocking(partial(node.knows, each, everybody)))
         return node.bootstrap_of(nodes)
 
-    def _start_postgres(self, ports: Ports, password: str) -> str:
+    def _start_postgres(self, password: str) -> str:
         demanded = self.options.postgres_port
-        port = ports.demand(demanded, "POSTGRES_PORT") if demanded else ports.prefer(plan.POSTGRES_PORT)
+        port = self.ports.demand(demanded, "POSTGRES_PORT") if demanded else self.ports.prefer(plan.POSTGRES_PORT)
         settings = PostgresSettings(self.state / "postgres", port, folders.LOGS / "postgres.log", password)
         using = postgres.programs()
         postgres.prepare(settings, using)

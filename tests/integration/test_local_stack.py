@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local import folders, postgres, process
 from deploy.local.kafka import jars, wire
-from deploy.local.ports import LOOPBACK, Ports, any_free
+from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.postgres import PostgresSettings, Programs
 from deploy.local.process import CannotStartError, Command
 from tests import servers
@@ -53,6 +53,11 @@ async def one(dsn: str) -> int:
         await db.close()
 
 
+def a_port() -> int:
+    with Ports() as ports:
+        return ports.any_free(1)[0]
+
+
 def a_sleeper(folder: Path) -> Command:
     argv = [sys.executable, "-c", "import time; time.sleep(600)"]
     return Command("sleeper", argv, {}, folder / "sleeper.log", folder)
@@ -71,7 +76,7 @@ async def test_every_postgresql_on_this_machine_starts(using: Programs) -> None:
 
 @pytest.mark.database
 async def test_a_kept_server_lets_nobody_in_without_its_password(scratch: Path) -> None:
-    settings = PostgresSettings(scratch / "postgres", any_free(1)[0], scratch / "log", "s/cr:et@")
+    settings = PostgresSettings(scratch / "postgres", a_port(), scratch / "log", "s/cr:et@")
     using = postgres.programs()
     postgres.prepare(settings, using)
     server = postgres.launch(settings, using)
@@ -120,7 +125,7 @@ def test_a_server_dies_with_whoever_started_it() -> None:
 def test_a_leftover_is_ended_by_its_pid_and_command_line(tmp_path: Path) -> None:
     leftover = process.start(a_sleeper(tmp_path), tmp_path)
     assert process.reap_leftovers(tmp_path) == ["sleeper"]
-    assert leftover.exit_status == -signal.SIGTERM
+    assert leftover.popen.wait(10) == -signal.SIGTERM
     assert not list(tmp_path.glob("*.json"))
 
 
@@ -138,9 +143,16 @@ def test_a_taken_port_moves_unless_it_was_demanded() -> None:
         taken.bind((LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert Ports().prefer(port) != port
-        with pytest.raises(CannotStartError, match=f"port {port} is taken: choose another with HTTP_PORT="):
-            Ports().demand(port, "HTTP_PORT")
+        with Ports() as ports:
+            assert ports.prefer(port) != port
+            with pytest.raises(CannotStartError, match=f"port {port} is taken: choose another with HTTP_PORT="):
+                ports.demand(port, "HTTP_PORT")
+
+
+def test_two_runs_that_choose_at_once_never_choose_the_same_port() -> None:
+    port = a_port()
+    with Ports() as ours, Ports() as theirs:
+        assert ours.prefer(port) != theirs.prefer(port)
 
 
 def test_a_machine_without_java_is_told_what_to_type(tmp_path: Path) -> None:
@@ -266,7 +278,7 @@ def test_a_service_that_cannot_start_ends_the_run_with_one_line(checkout: SmallC
 @pytest.mark.database
 @pytest.mark.kafka
 def test_ctrl_c_ends_postgresql_and_kafka_too(checkout: SmallCheckout) -> None:
-    running = checkout.begin("run", POSTGRES_PORT=str(any_free(1)[0]))
+    running = checkout.begin("run", POSTGRES_PORT=str(a_port()))
     assert running.stdout is not None
     assert any(line.startswith("console ") for line in running.stdout)
     pids = checkout.endpoints()["pids"]

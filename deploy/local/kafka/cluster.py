@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.local import ports
 from deploy.local.kafka import jars, node
 from deploy.local.kafka.node import Node, Programs
+from deploy.local.ports import Ports
 from deploy.local.process import CannotStartError, Child
 
 # Writing the class archive at exit takes a few seconds on a small machine.
@@ -64,7 +64,8 @@ class Cluster:
 def programs(environ: Mapping[str, str]) -> Programs:
     """Java and jars, with an archive of loaded classes that halves the start of every later node."""
     plain = Programs(jars.java(environ), jars.jars(environ))
-    key = hashlib.sha256(str(plain.java).encode()).hexdigest()[:8]
+    # Another build of the same Java in the same place needs an archive of its own.
+    key = hashlib.sha256(f"{plain.java} {jars.version_of(plain.java)}".encode()).hexdigest()[:8]
     archive = plain.jars.with_name(f"{plain.jars.name}-{key}.jsa")
     if not archive.exists():
         _write_archive(plain, archive, environ)
@@ -75,9 +76,17 @@ def _write_archive(plain: Programs, archive: Path, environ: Mapping[str, str]) -
     """Runs one node for a moment; Java writes down at its end what it loaded. Without it everything works, slower."""
     fresh = archive.with_name(f"{archive.name}.{os.getpid()}")
     folder = Path(tempfile.mkdtemp(prefix="kaipiao-archive-"))
-    port, controller_port = ports.any_free(2)
     recording = replace(plain, options=(f"-XX:ArchiveClassesAtExit={fresh}",))
-    once = Cluster(node.layout(folder, folder, [port], [controller_port]), recording, environ)
+    with Ports() as ports:
+        port, controller_port = ports.any_free(2)
+        once = Cluster(node.layout(folder, folder, [port], [controller_port]), recording, environ)
+        _run_once(once)
+    shutil.rmtree(folder)
+    if fresh.exists():
+        fresh.rename(archive)
+
+
+def _run_once(once: Cluster) -> None:
     try:
         with contextlib.suppress(CannotStartError):
             once.launch()
@@ -85,6 +94,3 @@ def _write_archive(plain: Programs, archive: Path, environ: Mapping[str, str]) -
             once.children[1].stop(ARCHIVE_SECONDS)
     finally:
         once.stop()
-        shutil.rmtree(folder)
-    if fresh.exists():
-        fresh.rename(archive)

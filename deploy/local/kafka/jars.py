@@ -45,13 +45,16 @@ def _find_java(environ: Mapping[str, str], usual: Path) -> Path | None:
     return None
 
 
-def _java_major(program: Path) -> int:
+def version_of(program: Path) -> str:
+    """What this Java says about itself; its release file says it without starting it."""
     release = program.parent.parent / "release"
     if release.exists():
-        told = release.read_text(errors="replace")
-    else:
-        told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', told)
+        return release.read_text(errors="replace")
+    return subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+
+
+def _java_major(program: Path) -> int:
+    version = re.search(r'(?:JAVA_VERSION=|version )"(?:1\.)?(\d+)', version_of(program))
     return int(version.group(1)) if version else 0
 
 
