@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+QR_MAX = 500
 REMARK_DETAILS = (
     ("地址", "address"),
     ("电话", "phone"),
@@ -70,6 +71,7 @@ class InvoiceFace:
         assert re.fullmatch("[0-9]{20}", self.number), "a number has 20 digits"
         assert self.kind in {"general", "special"}
         assert self.issued_at.tzinfo is not None
+        assert len(self.qr) <= QR_MAX, "a longer payload would not be readable in print"
         assert self.lines, "an invoice has a line"
         assert self.net_fen == sum(line.net_fen for line in self.lines), "the header is the sum of the lines"
         assert self.tax_fen == sum(line.tax_fen for line in self.lines), "the header is the sum of the lines"

@@ -5,10 +5,10 @@ from io import BytesIO
 from reportlab.pdfgen.canvas import Canvas
 
 from services.invoicing.documents.face import InvoiceFace, Party, yuan
-from services.invoicing.documents.fonts import OWN, Typeface
-from services.invoicing.documents.sheet import FRAME, Box, Sheet
+from services.invoicing.documents.sheet import BASELINE, FRAME, Box, Sheet
 from services.invoicing.documents.table import COLUMNS, NET, SIZE, TAX, Align, Room, Row, pages_of, row_of
 from services.invoicing.documents.text import block_of, line_of
+from services.invoicing.documents.typeface import OWN, Typeface
 from services.invoicing.documents.wrapping import Fitted
 from shared.domain.calendar import SHANGHAI
 from shared.domain.words import amount_in_words
@@ -45,6 +45,7 @@ def invoice_pdf(face: InvoiceFace, typeface: Typeface) -> tuple[bytes, frozenset
     )
     canvas.setTitle(f"{face.title} {face.number}")
     canvas.setSubject(WATERMARK if face.specimen else face.title)
+    canvas.setAuthor("Kaipiao")
     canvas.setCreator("Kaipiao")
     sheet = Sheet(canvas, typeface, HEIGHT)
     rows = [row_of(line, sheet.width) for line in face.lines]
@@ -102,7 +103,7 @@ def _party(sheet: Sheet, left: float, right: float, label: str, party: Party) ->
     name = Box(inside + sheet.width("名称：", LABEL), TOP + 3, right - 4, PARTIES_BOTTOM - 20)
     fitted = sheet.block(name, line_of(party.name), 9, 5)
     # a name of one line stands on the label's own baseline, a longer one fills the box around it
-    sheet.lines(name, fitted, top=TOP + 20 - 0.98 * fitted.size if len(fitted.lines) == 1 else None)
+    sheet.lines(name, fitted, top=TOP + 20 - BASELINE * fitted.size if len(fitted.lines) == 1 else None)
     _pair(
         sheet, inside, PARTIES_BOTTOM - 9, "统一社会信用代码/纳税人识别号：", line_of(party.tax_id), right - inside - 4
     )
@@ -116,7 +117,10 @@ def _rows(sheet: Sheet, rows: list[Row]) -> None:
     top = ROWS_TOP
     for row in rows:
         for column, cell in zip(COLUMNS, row.cells, strict=True):
-            sheet.lines(Box(column.left, top, column.right, top), cell, top=top, align=column.align)
+            drop = (
+                0.0 if column.wraps else BASELINE * (SIZE - cell.size)
+            )  # a smaller figure stands on the row's baseline too
+            sheet.lines(Box(column.left, top, column.right, top), cell, top=top + drop, align=column.align)
         top += row.height
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from services.invoicing.documents.document import Document
 from services.invoicing.documents.face import InvoiceFace
-from services.invoicing.documents.fonts import typeface
 from services.invoicing.documents.pdf import invoice_pdf
+from services.invoicing.documents.typeface import typeface
 from services.invoicing.documents.xml import invoice_xml
 
 

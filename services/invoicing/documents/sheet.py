@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import segno
 from reportlab.pdfgen.canvas import Canvas
 
-from services.invoicing.documents.fonts import Typeface
 from services.invoicing.documents.table import Align
+from services.invoicing.documents.typeface import Typeface
 from services.invoicing.documents.wrapping import LEADING, Fitted, fit, fit_line
 
 Colour = tuple[float, float, float]
@@ -15,7 +15,7 @@ Colour = tuple[float, float, float]
 FRAME: Colour = (128 / 255, 0.0, 0.0)
 INK: Colour = (0.0, 0.0, 0.0)
 PALE: Colour = (0.96, 0.88, 0.88)
-ASCENT = 0.88
+BASELINE = 0.98
 """How far below the top of its line a text's baseline lies, in sizes."""
 
 
@@ -65,9 +65,7 @@ class Sheet:
         x = {"left": box.left, "center": (box.left + box.right) / 2, "right": box.right}[align]
         start = box.top + (box.height - fitted.height) / 2 if top is None else top
         for row, line in enumerate(fitted.lines):
-            self.text(
-                x, start + (row * LEADING + ASCENT + (LEADING - 1) / 2) * fitted.size, line, fitted.size, align=align
-            )
+            self.text(x, start + (row * LEADING + BASELINE) * fitted.size, line, fitted.size, align=align)
 
     def block(self, box: Box, text: str, size: float, least: float) -> Fitted:
         return fit(text, box.width, box.height, size=size, least=least, measure=self.width)

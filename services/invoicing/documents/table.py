@@ -9,7 +9,7 @@ from services.invoicing.documents.wrapping import Fitted, Measure, fit, fit_line
 
 SIZE = 8.0
 LEAST = 4.0
-ROW_GAP = 2.0
+ROW_GAP = 1.6
 LINES_MAX = 6
 
 

@@ -14,8 +14,8 @@ from typing import cast
 
 from services.invoicing.documents.document import HEADER_BYTES, frame, length_of, value_of
 from services.invoicing.documents.face import InvoiceFace
-from services.invoicing.documents.fonts import typeface
 from services.invoicing.documents.render import render
+from services.invoicing.documents.typeface import typeface
 
 MEMORY_MAX = 2**30
 
