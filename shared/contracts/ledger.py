@@ -13,6 +13,7 @@ Refusal = Literal[
     "ITEM_NOT_INVOICEABLE",
     "ITEM_LOCKED",
     "NEGATIVE_SELECTED_ALONE",
+    "SELECTION_TOO_LARGE",
 ]
 
 

@@ -1,0 +1,43 @@
+"""The ledger: what may still be invoiced. The table of what it takes; the first page to read."""
+
+from functools import partial
+from pathlib import Path
+
+from services.ledger import api, handlers
+from services.ledger.domain.changes import Changed
+from services.ledger.store import pages
+from shared.contracts.accounts import CashToppedUp
+from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
+from shared.contracts.ledger import ReleaseReservation, ReserveBalance
+from shared.domain.catalogue import Catalogue
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+from shared.runtime.workers import Worker
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(_: Settings) -> Service:
+    return Service(
+        "ledger",
+        MIGRATIONS,
+        batches={"billing.events": partial(handlers.billing_facts, catalogue=Catalogue.load())},
+        handlers={
+            CashToppedUp: handlers.cash_topped_up,
+            ReserveBalance: handlers.reserve_balance,
+            ReleaseReservation: handlers.release_reservation,
+            InvoiceIssued: handlers.invoice_issued,
+            InvoiceFailed: handlers.invoice_failed,
+            InvoiceVoided: handlers.invoice_voided,
+        },
+        workers=[
+            Worker(
+                "balances", claim=pages.claim_changed, call=_nothing, outcome=handlers.balance_published, concurrency=1
+            )
+        ],
+        routes=api.routes,
+    )
+
+
+async def _nothing(_: Changed) -> None:
+    """There is no outside to call: publishing is the outcome."""

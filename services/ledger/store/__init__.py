@@ -1,0 +1,1 @@
+"""One function for one SQL statement, by noun."""

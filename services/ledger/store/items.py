@@ -1,0 +1,195 @@
+"""Items and the moves between their buckets. Items are locked oldest first, sums are written in key order: no deadlocks by design."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncpg import Connection
+
+from services.ledger.domain.intake import NewItem
+from services.ledger.domain.moves import Move
+from services.ledger.domain.reserving import ITEMS_MAX, Candidate, Surroundings
+from shared.contracts.ledger import ReserveBalance
+
+GIVEN = """
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::int[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[])
+    AS g (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent, product_code, item_name,
+        spec, occurred_at, opens_at, settled_fen)
+"""
+ADD_TO_SUMS = """
+    ON CONFLICT (account_id, subject, cycle, content, opens_at) DO UPDATE SET
+        settled_fen = s.settled_fen + excluded.settled_fen, refunded_fen = s.refunded_fen + excluded.refunded_fen,
+        positive_fen = s.positive_fen + excluded.positive_fen, negative_fen = s.negative_fen + excluded.negative_fen,
+        reserved_fen = s.reserved_fen + excluded.reserved_fen, invoiced_fen = s.invoiced_fen + excluded.invoiced_fen,
+        offset_fen = s.offset_fen + excluded.offset_fen
+"""
+SUM_COLUMNS = """account_id, subject, cycle, content, opens_at, settled_fen, refunded_fen, positive_fen, negative_fen, reserved_fen,
+    invoiced_fen, offset_fen"""
+NOTE_CHANGE = """
+    INSERT INTO account_change AS c (account_id) SELECT DISTINCT account_id FROM {source} ORDER BY account_id
+    ON CONFLICT (account_id) DO UPDATE SET version = c.version + 1
+"""
+
+
+async def add(
+    db: Connection, items: Sequence[NewItem], catalogue_version: str, now: datetime
+) -> list[tuple[int, str, int, str]]:
+    """Insert what is new and raise the sums by it, in one statement. Returns the keys of items that exist with other content."""
+    if not items:
+        return []
+    columns = list(
+        zip(
+            *(
+                (
+                    item.account_id,
+                    item.kind,
+                    item.number,
+                    item.line,
+                    item.digest,
+                    item.contract_number,
+                    item.cycle,
+                    item.subject,
+                    item.content,
+                    item.tax_percent,
+                    item.product_code,
+                    item.item_name,
+                    item.spec,
+                    item.occurred_at,
+                    item.opens_at,
+                    item.settled_fen,
+                )
+                for item in items
+            ),
+            strict=True,
+        )
+    )
+    fresh = await db.fetchval(
+        f"""
+        WITH given AS ({GIVEN}), fresh AS (
+            INSERT INTO item (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent,
+                product_code, item_name, spec, occurred_at, opens_at, settled_fen, invoiceable_fen, arrived_at, catalogue_version)
+            SELECT g.*, g.settled_fen, $17, $18 FROM given g
+            ON CONFLICT (account_id, number, line, kind) DO NOTHING
+            RETURNING account_id, subject, cycle, content, opens_at, settled_fen
+        ), raised AS (
+            INSERT INTO balance_sum AS s ({SUM_COLUMNS})
+            SELECT account_id, subject, cycle, content, opens_at, sum(settled_fen), 0, sum(settled_fen), 0, 0, 0, 0
+            FROM fresh GROUP BY account_id, subject, cycle, content, opens_at ORDER BY 1, 2, 3, 4, 5
+            {ADD_TO_SUMS}
+        ), noted AS ({NOTE_CHANGE.format(source="fresh")})
+        SELECT count(*) FROM fresh
+        """,
+        *columns,
+        now,
+        catalogue_version,
+    )
+    return [] if fresh == len(items) else await _conflicting(db, items)
+
+
+async def _conflicting(db: Connection, items: Sequence[NewItem]) -> list[tuple[int, str, int, str]]:
+    rows = await db.fetch(
+        """
+        SELECT g.account_id, g.number, g.line, g.kind
+        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bytea[]) AS g (account_id, number, line, kind, digest)
+            JOIN item i USING (account_id, number, line, kind)
+        WHERE i.digest <> g.digest ORDER BY 1, 2, 3, 4
+        """,
+        [item.account_id for item in items],
+        [item.number for item in items],
+        [item.line for item in items],
+        [item.kind for item in items],
+        [item.digest for item in items],
+    )
+    return [(row["account_id"], row["number"], row["line"], row["kind"]) for row in rows]
+
+
+async def record(db: Connection, moves: Sequence[Move], now: datetime) -> None:
+    """Write the moves, and what they make of items and sums, in one statement."""
+    if not moves:
+        return
+    await db.execute(
+        f"""
+        WITH moved AS (
+            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[])
+                AS m (account_id, item_id, from_bucket, to_bucket, amount_fen, cause)
+        ), written AS (
+            INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
+            SELECT m.*, $7 FROM moved m
+        ), flow AS (
+            SELECT account_id, item_id, to_bucket AS bucket, amount_fen AS fen FROM moved
+            UNION ALL SELECT account_id, item_id, from_bucket, -amount_fen FROM moved
+        ), delta AS (
+            SELECT account_id, item_id,
+                coalesce(sum(fen) FILTER (WHERE bucket = 'outside'), 0)::bigint AS refunded,
+                coalesce(sum(fen) FILTER (WHERE bucket = 'invoiceable'), 0)::bigint AS invoiceable,
+                coalesce(sum(fen) FILTER (WHERE bucket = 'reserved'), 0)::bigint AS reserved,
+                coalesce(sum(fen) FILTER (WHERE bucket = 'invoiced'), 0)::bigint AS invoiced,
+                coalesce(sum(fen) FILTER (WHERE bucket = 'offset'), 0)::bigint AS offset_
+            FROM flow GROUP BY account_id, item_id
+        ), changed AS (
+            UPDATE item i SET refunded_fen = i.refunded_fen + d.refunded, invoiceable_fen = i.invoiceable_fen + d.invoiceable,
+                reserved_fen = i.reserved_fen + d.reserved, invoiced_fen = i.invoiced_fen + d.invoiced,
+                offset_fen = i.offset_fen + d.offset_
+            FROM delta d WHERE i.account_id = d.account_id AND i.item_id = d.item_id
+            RETURNING i.account_id, i.subject, i.cycle, i.content, i.opens_at, i.invoiceable_fen AS after, d.refunded, d.invoiceable,
+                d.reserved, d.invoiced, d.offset_
+        ), summed AS (
+            INSERT INTO balance_sum AS s ({SUM_COLUMNS})
+            SELECT account_id, subject, cycle, content, opens_at, 0, sum(refunded),
+                sum(greatest(after, 0) - greatest(after - invoiceable, 0)), sum(least(after, 0) - least(after - invoiceable, 0)),
+                sum(reserved), sum(invoiced), sum(offset_)
+            FROM changed GROUP BY account_id, subject, cycle, content, opens_at ORDER BY 1, 2, 3, 4, 5
+            {ADD_TO_SUMS}
+        )
+        {NOTE_CHANGE.format(source="changed")}
+        """,
+        [move.account_id for move in moves],
+        [move.item_id for move in moves],
+        [move.from_bucket for move in moves],
+        [move.to_bucket for move in moves],
+        [move.amount_fen for move in moves],
+        [move.cause for move in moves],
+        now,
+    )
+
+
+async def candidates(db: Connection, ask: ReserveBalance, now: datetime) -> list[Candidate]:
+    """What the selection names, locked, oldest first. By numbers also what is not open or has nothing left, to be able to say why."""
+    rows = await db.fetch(
+        f"""
+        SELECT account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
+            reserved_fen
+        FROM item
+        WHERE account_id = ANY ($1) AND ($4::text IS NULL OR subject = $4)
+            AND CASE WHEN $2 <> '{{}}'::text[] THEN number = ANY ($2)
+                ELSE invoiceable_fen <> 0 AND opens_at <= $5 AND ($3 = '{{}}'::text[] OR cycle = ANY ($3)) END
+        ORDER BY occurred_at, item_id LIMIT {ITEMS_MAX + 1} FOR UPDATE
+        """,
+        list(ask.accounts),
+        list(ask.numbers),
+        list(ask.cycles),
+        ask.subject,
+        now,
+    )
+    return [Candidate(**row) for row in rows]
+
+
+async def surroundings(db: Connection, ask: ReserveBalance, now: datetime) -> Surroundings:
+    """Refunds among the selected numbers, and open deficits."""
+    refunds = await db.fetch(
+        "SELECT DISTINCT number FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)",
+        list(ask.accounts),
+        list(ask.numbers),
+    )
+    deficits = await db.fetch(
+        """
+        SELECT account_id, subject, -sum(negative_fen)::bigint AS fen FROM balance_sum
+        WHERE account_id = ANY ($1) AND opens_at <= $2 GROUP BY account_id, subject HAVING sum(negative_fen) < 0
+        """,
+        list(ask.accounts),
+        now,
+    )
+    return Surroundings(
+        frozenset(row["number"] for row in refunds),
+        {(row["account_id"], row["subject"]): row["fen"] for row in deficits},
+    )

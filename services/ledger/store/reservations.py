@@ -1,0 +1,127 @@
+"""Reservations: the one answer to each request, what was taken of which item, and what became of each part."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncpg import Connection
+
+from services.ledger.domain.booking import Booked, Held
+from services.ledger.domain.reserving import Answer, Decision
+from shared.contracts.invoicing import PartFact
+from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
+
+ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
+    answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
+}
+
+
+async def earlier_answer(db: Connection, ask: ReserveBalance) -> Answer | None:
+    """The answer this request got before, whoever asks again."""
+    row = await db.fetchrow(
+        "SELECT answer_type, answer FROM reservation WHERE account_id = $1 AND request_id = $2",
+        ask.account_id,
+        ask.request_id,
+    )
+    return None if row is None else ANSWERS[row["answer_type"]].model_validate_json(row["answer"])
+
+
+async def next_id(db: Connection) -> int:
+    reservation_id: int = await db.fetchval("SELECT nextval('reservation_id')")
+    return reservation_id
+
+
+async def add(db: Connection, decision: Decision, now: datetime) -> None:
+    """The answer and what was taken; a repeated answer is written nowhere."""
+    answer = decision.answer
+    if not decision.new:
+        return
+    reservation_id = answer.reservation_id if isinstance(answer, BalanceReserved) else None
+    await db.execute(
+        """
+        INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        answer.account_id,
+        answer.request_id,
+        reservation_id,
+        type(answer).__name__,
+        answer.model_dump_json(),
+        now,
+    )
+    await db.execute(
+        """
+        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+        SELECT $1, $2, t.* FROM unnest($3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::bigint[]) AS t
+        """,
+        answer.account_id,
+        reservation_id,
+        [one.item.account_id for one in decision.taken],
+        [one.item.item_id for one in decision.taken],
+        [one.group_no for one in decision.taken],
+        list(range(len(decision.taken))),
+        [one.amount_fen for one in decision.taken],
+    )
+
+
+async def id_of(db: Connection, account_id: int, request_id: int) -> int | None:
+    reservation_id: int | None = await db.fetchval(
+        "SELECT reservation_id FROM reservation WHERE account_id = $1 AND request_id = $2", account_id, request_id
+    )
+    return reservation_id
+
+
+async def held(db: Connection, account_id: int, reservation_id: int | None) -> list[Held]:
+    """What the reservation took, locked, in the order it was taken."""
+    rows = await db.fetch(
+        """
+        SELECT owner_id, item_id, group_no, reserved_fen, invoiced_fen, released_fen FROM reservation_item
+        WHERE account_id = $1 AND reservation_id = $2 ORDER BY place FOR UPDATE
+        """,
+        account_id,
+        reservation_id,
+    )
+    return [Held(**row) for row in rows]
+
+
+async def lock_items(db: Connection, held: Sequence[Held]) -> None:
+    """In the order in which everybody locks items."""
+    await db.execute(
+        """
+        SELECT FROM item WHERE account_id = ANY ($1) AND item_id = ANY ($2) ORDER BY occurred_at, item_id FOR UPDATE
+        """,
+        sorted({one.owner_id for one in held}),
+        [one.item_id for one in held],
+    )
+
+
+async def book(db: Connection, account_id: int, reservation_id: int | None, booked: Sequence[Booked]) -> None:
+    await db.execute(
+        """
+        UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released
+        FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS b (item_id, invoiced, released)
+        WHERE r.account_id = $1 AND r.reservation_id = $2 AND r.item_id = b.item_id
+        """,
+        account_id,
+        reservation_id,
+        [one.item_id for one in booked],
+        [one.invoiced_fen for one in booked],
+        [one.released_fen for one in booked],
+    )
+
+
+async def booking_of(db: Connection, fact: PartFact, wanted: str) -> str | None:
+    """What was booked of the part before; from here on it is `wanted`, unless a document has been booked already."""
+    before: str | None = await db.fetchval(
+        "SELECT state FROM part_booking WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
+        fact.account_id,
+        fact.part_id,
+    )
+    await db.execute(
+        """
+        INSERT INTO part_booking AS b (account_id, part_id, state) VALUES ($1, $2, $3)
+        ON CONFLICT (account_id, part_id) DO UPDATE SET state = excluded.state WHERE b.state = 'released'
+        """,
+        fact.account_id,
+        fact.part_id,
+        wanted,
+    )
+    return before
