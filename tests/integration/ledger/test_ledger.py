@@ -1,0 +1,258 @@
+"""The ledger's handlers on real PostgreSQL: done, refused, ignored; in any order; and many at once."""
+
+import asyncio
+from datetime import datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from services.ledger import handlers
+from services.ledger.app import MIGRATIONS
+from services.ledger.domain.balances import balance
+from services.ledger.store import pages
+from shared.contracts.billing import BillingFact
+from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, Share
+from shared.contracts.ledger import Balance, BalanceReserved, ReleaseReservation, ReservationRefused, ReserveBalance
+from shared.contracts.message import Message, Park
+from shared.domain.calendar import SHANGHAI
+from shared.domain.catalogue import Catalogue
+from shared.runtime.database import Database
+from tests.conftest import OpenDatabase
+from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
+
+pytestmark = pytest.mark.database
+
+MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
+
+
+class Ledger:
+    """The ledger's handlers over one database, each in its own transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
+        async with self.database.transaction() as db:
+            answers = await handlers.billing_facts(list(facts), db, now, catalogue=Catalogue.load())
+        return [answer.reason for answer in answers if isinstance(answer, Park)]
+
+    async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
+        async with self.database.transaction() as db:
+            (answer,) = await handlers.reserve_balance(ask, db, now)
+        return answer
+
+    async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
+        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen))
+        assert isinstance(answer, BalanceReserved), answer
+        return answer
+
+    async def refusal(
+        self, *numbers: str, request_id: int = 1, amount_fen: int | None = None, now: datetime = MARCH_20
+    ) -> ReservationRefused:
+        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen), now)
+        assert isinstance(answer, ReservationRefused), answer
+        return answer
+
+    async def issued(self, reserved: BalanceReserved, part_id: int = 1) -> None:
+        async with self.database.transaction() as db:
+            await handlers.invoice_issued(a_part(reserved, part_id), db, MARCH_20)
+
+    async def failed(self, reserved: BalanceReserved, part_id: int = 1) -> None:
+        part = a_part(reserved, part_id).model_dump() | {"reason": "BUYER_TAX_ID"}
+        async with self.database.transaction() as db:
+            await handlers.invoice_failed(InvoiceFailed.model_validate(part), db, MARCH_20)
+
+    async def released(self, request_id: int = 1) -> list[Message]:
+        async with self.database.transaction() as db:
+            return await handlers.release_reservation(
+                ReleaseReservation(account_id=1, request_id=request_id), db, MARCH_20
+            )
+
+    async def balance(self, now: datetime = MARCH_20, subject: str = "ALIYUN_SERVICE") -> Balance | None:
+        async with self.database.read() as db:
+            found = {one.subject: balance(one) for one in await pages.sums(db, 1, now)}
+        return found.get(subject)
+
+    async def figures(self) -> tuple[int, int, int, int]:
+        """Invoiced, in progress, available, deficit."""
+        found = await self.balance()
+        assert found is not None
+        return found.invoiced_fen, found.in_progress_fen, found.available_fen, found.deficit_fen
+
+
+def a_part(reserved: BalanceReserved, part_id: int) -> InvoiceIssued:
+    return InvoiceIssued.model_validate(
+        {
+            "account_id": 1,
+            "request_id": reserved.request_id,
+            "part_id": part_id,
+            "reservation_id": reserved.reservation_id,
+            "subject": "ALIYUN_SERVICE",
+            "legal_entity": "ALIYUN",
+            "content": "ALIYUN/soft",
+            "tax_percent": 6,
+            "kind": "general",
+            "gross_fen": reserved.total_fen,
+            "net_fen": reserved.total_fen,
+            "tax_fen": 0,
+            "shares": [Share(group_no=group.group_no, amount_fen=group.amount_fen) for group in reserved.groups],
+            "serial": "0" * 20,
+            "number": "0" * 20,
+            "issued_at": MARCH_20,
+            "specimen": True,
+        }
+    )
+
+
+@pytest.fixture
+async def ledger(open_database: OpenDatabase) -> Ledger:
+    return Ledger(await open_database(MIGRATIONS))
+
+
+async def test_an_order_is_invoiceable_at_once_and_counts_once(ledger: Ledger) -> None:
+    assert await ledger.bill(an_order(), an_order()) == []
+    assert await ledger.bill(an_order()) == []
+    assert await ledger.figures() == (0, 0, 100_000, 0)
+
+
+async def test_the_same_number_with_other_content_is_parked(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    assert await ledger.bill(an_order(cash_fen=90_000), an_order("O2", 1)) == ["CONTENT_CONFLICT"]
+    assert await ledger.figures() == (0, 0, 100_001, 0)
+
+
+async def test_a_product_without_a_row_is_parked_and_the_rest_goes_on(ledger: Ledger) -> None:
+    order = an_order("O9").model_dump()
+    order["lines"] = [{"product_code": "no_such_thing", "cash_fen": 5}]
+    assert await ledger.bill(type(an_order()).model_validate(order), an_order()) == ["NO_CATALOGUE_ROW"]
+    assert await ledger.figures() == (0, 0, 100_000, 0)
+
+
+async def test_a_bill_opens_on_the_third(ledger: Ledger) -> None:
+    await ledger.bill(a_bill(cycle="202603"), now=datetime(2026, 4, 1, tzinfo=SHANGHAI))
+    third = datetime(2026, 4, 3, tzinfo=SHANGHAI)
+    assert await ledger.balance(third - timedelta(seconds=1)) is None
+    opened = await ledger.balance(third)
+    assert opened is not None
+    assert opened.available_fen == 100_000
+    assert (await ledger.refusal("B1", now=third - timedelta(seconds=1))).reason == "ITEM_NOT_INVOICEABLE"
+
+
+async def test_a_refund_lowers_its_order_in_whatever_order_they_come(ledger: Ledger) -> None:
+    for number, facts in enumerate(permutations([an_order(), a_refund(), a_refund("F2", cash_fen=1)])):
+        moved = [fact.model_copy(update={"account_id": 1000 + number}) for fact in facts]
+        for fact in moved:
+            await ledger.bill(fact)
+        await ledger.bill(*moved)
+        async with ledger.database.read() as db:
+            (sums,) = await pages.sums(db, 1000 + number, MARCH_20)
+        assert (sums.refunded_fen, sums.positive_fen) == (20_001, 79_999)
+
+
+async def test_a_refund_waits_for_its_order_and_counts_nowhere(ledger: Ledger) -> None:
+    await ledger.bill(a_refund())
+    assert await ledger.balance() is None
+    assert (await ledger.refusal("F1")).reason == "NEGATIVE_SELECTED_ALONE"
+
+
+async def test_a_refund_after_the_invoice_is_a_deficit_and_nothing_more_is_reserved(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    await ledger.issued(await ledger.reserve("O1"))
+    await ledger.bill(a_refund(), an_order("O2", 50_000))
+    assert await ledger.figures() == (100_000, 0, 50_000, 20_000)
+    refused = await ledger.refusal("O2", request_id=2)
+    assert (refused.reason, refused.detail["deficit_fen"]) == ("DEFICIT_NOT_COVERED", 20_000)
+
+
+async def test_a_reservation_is_exact_oldest_first(ledger: Ledger) -> None:
+    await ledger.bill(an_order("O1", 80_000), an_order("O2", 70_000, at=MARCH_10 + timedelta(days=1)))
+    reserved = await ledger.reserve(amount_fen=100_000)
+    assert reserved.total_fen == 100_000
+    async with ledger.database.read() as db:
+        rows = await db.fetch("SELECT number, reserved_fen FROM item ORDER BY number")
+    assert [tuple(row) for row in rows] == [("O1", 80_000), ("O2", 20_000)]
+
+
+async def test_one_fen_too_many_is_refused_with_the_figures(ledger: Ledger) -> None:
+    await ledger.bill(an_order(cash_fen=150_000))
+    refused = await ledger.refusal(amount_fen=150_001)
+    assert refused.reason == "INSUFFICIENT_INVOICEABLE"
+    assert refused.detail == {"need_fen": 150_001, "have_fen": 150_000, "shortfall_fen": 1}
+
+
+async def test_a_document_held_by_another_request_is_locked(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    await ledger.reserve("O1")
+    assert (await ledger.refusal("O1", request_id=2)).reason == "ITEM_LOCKED"
+
+
+async def test_an_unknown_document_is_named(ledger: Ledger) -> None:
+    assert (await ledger.refusal("O404")).detail == {"number": "O404"}
+
+
+async def test_asking_again_gives_the_first_answer(ledger: Ledger) -> None:
+    refused = await ledger.refusal("O1")
+    await ledger.bill(an_order())
+    assert await ledger.refusal("O1") == refused
+    reserved = await ledger.reserve("O1", request_id=2)
+    assert await ledger.reserve("O1", request_id=2) == reserved
+    assert await ledger.figures() == (0, 100_000, 0, 0)
+
+
+async def test_an_issued_part_is_invoiced_once(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    reserved = await ledger.reserve("O1")
+    await ledger.issued(reserved)
+    await ledger.issued(reserved)
+    assert await ledger.figures() == (100_000, 0, 0, 0)
+
+
+async def test_a_failed_part_gives_its_amount_back_once(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    reserved = await ledger.reserve("O1")
+    await ledger.failed(reserved)
+    await ledger.failed(reserved)
+    assert await ledger.figures() == (0, 0, 100_000, 0)
+
+
+async def test_a_document_that_turns_out_to_exist_counts_after_all(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    reserved = await ledger.reserve("O1")
+    await ledger.failed(reserved)
+    await ledger.reserve("O1", request_id=2)
+    await ledger.issued(reserved)
+    assert await ledger.figures() == (100_000, 100_000, 0, 100_000)
+    await ledger.failed(reserved)  # too late: the document exists
+    assert await ledger.figures() == (100_000, 100_000, 0, 100_000)
+
+
+async def test_a_release_gives_back_what_is_still_held_once(ledger: Ledger) -> None:
+    await ledger.bill(an_order())
+    await ledger.reserve("O1")
+    assert len(await ledger.released()) == 1
+    await ledger.released()
+    assert await ledger.figures() == (0, 0, 100_000, 0)
+    assert await ledger.released(request_id=404) == []
+
+
+async def test_thirty_at_once_never_overspend(ledger: Ledger) -> None:
+    await ledger.bill(*(an_order(f"O{n}", 100) for n in range(10)))
+    answers = await asyncio.gather(*(ledger.ask(an_ask(request_id=n, amount_fen=100)) for n in range(1, 31)))
+    assert sum(isinstance(answer, BalanceReserved) for answer in answers) == 10
+    assert await ledger.figures() == (0, 1000, 0, 0)
+
+
+async def test_the_journal_explains_every_column(ledger: Ledger) -> None:
+    await ledger.bill(an_order(), an_order("O2", 5_000), a_refund())
+    await ledger.issued(await ledger.reserve("O1"))
+    await ledger.failed(await ledger.reserve("O2", request_id=2), part_id=2)
+    async with ledger.database.read() as db:
+        wrong = await db.fetchval(
+            """
+            SELECT count(*) FROM item i WHERE invoiced_fen <> coalesce((SELECT sum(CASE WHEN to_bucket = 'invoiced' THEN amount_fen
+                WHEN from_bucket = 'invoiced' THEN -amount_fen ELSE 0 END) FROM move m WHERE m.item_id = i.item_id), 0)
+            """
+        )
+        causes = [row[0] for row in await db.fetch("SELECT DISTINCT cause FROM move ORDER BY 1")]
+    assert wrong == 0
+    assert causes == ["part 1", "part 2", "refund F1/1", "request 1", "request 2"]
