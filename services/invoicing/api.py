@@ -190,4 +190,6 @@ def _refused_by_ledger(row: Record) -> Problem:
 
 
 def _not_found(what: str, value: str) -> Problem:
-    return Problem(404, "NOT_FOUND", f"No such {what}", f"This account has no {what} {value}; list them first.", value=value)
+    return Problem(
+        404, "NOT_FOUND", f"No such {what}", f"This account has no {what} {value}; list them first.", value=value
+    )

@@ -23,8 +23,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def build(settings: Settings) -> Service:
     platform = HttpTaxPlatform(settings.tax_platform_url)
     renderer = Renderer()
-    service = invoicing(settings, platform, renderer, ObjectStore(settings.documents_url))
-    return service
+    return invoicing(settings, platform, renderer, ObjectStore(settings.documents_url))
 
 
 def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, objects: ObjectStore) -> Service:
@@ -51,7 +50,9 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
             Worker(
                 "documents",
                 claim=documents.claim_due,
-                call=partial(effects.make_documents, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue),
+                call=partial(
+                    effects.make_documents, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue
+                ),
                 outcome=handlers.documents_made,
                 concurrency=2,
             ),

@@ -1,7 +1,7 @@
 """Calls to the world outside: the tax platform, the renderer, the object store. No transaction is open here."""
 
-from services.invoicing.adapters.port import Answer, BlueOrder, TaxPlatform
-from services.invoicing.documents.renderer import RenderFailed, Renderer
+from services.invoicing.adapters.port import Answer, TaxPlatform
+from services.invoicing.documents.renderer import Renderer, RenderFailed
 from services.invoicing.domain import documents, printing
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
@@ -13,7 +13,10 @@ from shared.runtime.objects import ObjectStore
 
 async def submit_or_query(part: Claimed, *, platform: TaxPlatform, unseal: Unseal, catalogue: Catalogue) -> Answer:
     """The step that was committed with the claim: a first submission, or a question about an earlier one."""
-    calls = {"submit": lambda: platform.submit(printing.order(part, unseal, catalogue)), "query": lambda: platform.query(part.serial)}
+    calls = {
+        "submit": lambda: platform.submit(printing.order(part, unseal, catalogue)),
+        "query": lambda: platform.query(part.serial),
+    }
     return await calls[part.step]()
 
 
@@ -39,6 +42,3 @@ async def make_documents(
             )
         )
     return Made(tuple(files))
-
-
-__all__ = ["BlueOrder", "make_documents", "submit_or_query"]

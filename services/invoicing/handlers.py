@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from asyncpg import Connection
-from services.invoicing.adapters.port import Answer
-from shared.domain.catalogue import Catalogue
 
+from services.invoicing.adapters.port import Answer
 from services.invoicing.domain import documents, parts, requests, splitting
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
@@ -17,6 +16,7 @@ from services.invoicing.store import titles as title_rows
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.domain.catalogue import Catalogue
 
 
 async def sealing_key_issued(fact: SealingKeyIssued, db: Connection, _: datetime) -> list[Message]:

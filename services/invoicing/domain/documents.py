@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.contracts.invoicing import DocumentsStored, File
+from shared.contracts.invoicing import DocumentsStored, File, InvoiceKind
 from shared.contracts.message import Message
 
 AGAIN_SECONDS = (1.0, 5.0, 30.0, 300.0)
@@ -23,7 +23,7 @@ class DocumentJob:
     request_id: int
     legal_entity: str
     tax_percent: int
-    kind: str
+    kind: InvoiceKind
     gross_fen: int
     net_fen: int
     tax_fen: int
@@ -32,6 +32,8 @@ class DocumentJob:
     number: str
     issued_at: datetime
     specimen: bool
+    qr: str
+    requested_at: datetime
     title: dict[str, Any]
     remark: str
     wrapped_key: str | None

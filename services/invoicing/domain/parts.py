@@ -6,6 +6,7 @@ The states and the moves between them are a table. What isn't in the table chang
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.invoicing.adapters.port import (
     Accepted,
@@ -18,8 +19,15 @@ from services.invoicing.adapters.port import (
     Processing,
     Rejected,
 )
-
-from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact, RequestClosed, Share
+from shared.contracts.invoicing import (
+    InvoiceFailed,
+    InvoiceIssued,
+    InvoiceKind,
+    InvoiceVoided,
+    PartFact,
+    RequestClosed,
+    Share,
+)
 from shared.contracts.message import Message
 
 QUEUED, SUBMITTING, ISSUED, FAILED, VOIDED, QUARANTINED = (
@@ -64,12 +72,12 @@ class Claimed:
     legal_entity: str
     content: str
     tax_percent: int
-    kind: str
+    kind: InvoiceKind
     gross_fen: int
     net_fen: int
     tax_fen: int
     shares: tuple[Share, ...]
-    lines: tuple[dict[str, object], ...]
+    lines: tuple[dict[str, Any], ...]
     serial: str
     step: str
     tries: int
@@ -77,8 +85,9 @@ class Claimed:
     claimed_at: datetime
     reason: str | None
     text: str | None
-    title: dict[str, object]
+    title: dict[str, Any]
     remark: str
+    wrapped_key: str | None
     traceparent: str | None
 
 
@@ -92,6 +101,7 @@ class Change:
     number: str | None = None
     issued_at: datetime | None = None
     specimen: bool | None = None
+    qr: str | None = None
     reason: str | None = None
     text: str | None = None
 
@@ -125,7 +135,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
 
 def _issued(part: Claimed, answer: Issued) -> Change:
     same = (answer.gross_fen, answer.net_fen, answer.tax_fen) == (part.gross_fen, part.net_fen, part.tax_fen)
-    change = Change("issued", number=answer.number, issued_at=answer.issued_at, specimen=answer.specimen)
+    change = Change("issued", number=answer.number, issued_at=answer.issued_at, specimen=answer.specimen, qr=answer.qr)
     if same:
         return change
     text = f"the platform issued {answer.gross_fen} fen ({answer.net_fen} + {answer.tax_fen}), we asked for {part.gross_fen}"

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.domain.credit_code import is_valid_credit_code
-from shared.domain.remark import check_remark
-
 from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestRefused
 from shared.contracts.ledger import ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
+from shared.domain.credit_code import is_valid_credit_code
+from shared.domain.remark import check_remark
 
 SPECIAL_NEEDS = ("bank_name", "bank_account", "registered_address", "registered_phone", "tax_id")
 PRINTED = {"address": "registered_address", "phone": "registered_phone"}
 """Fields of a title whose printed name differs from the one they travel under."""
 OPERATION = "invoice-request"
+SEALED = "sealed."
 Unseal = Callable[[str, str], str]
 """From a wrapped key and a sealed value to the text."""
 
@@ -142,10 +142,8 @@ def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant,
 
 def unsealed(title: dict[str, Any], wrapped_key: str | None, unseal: Unseal) -> Title:
     """A sealed title made readable, with the names its fields are printed under."""
-    plain = {
-        PRINTED.get(name, name): unseal(wrapped_key or "", value)
-        if isinstance(value, str) and value.startswith("sealed.")
-        else value
+    plain: dict[str, Any] = {
+        PRINTED.get(name, name): unseal(wrapped_key or "", value) if str(value).startswith(SEALED) else value
         for name, value in title.items()
     }
     return Title(**plain)

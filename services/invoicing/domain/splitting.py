@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from shared.domain.catalogue import Catalogue
-from shared.domain.tax import split_gross
-
 from shared.contracts.invoicing import InvoiceKind, RequestClosed, Share
 from shared.contracts.ledger import BalanceReserved, Group, ReleaseReservation
 from shared.contracts.message import Message
+from shared.domain.catalogue import Catalogue
+from shared.domain.tax import split_gross
 
 LINE_CAP = 2000
 

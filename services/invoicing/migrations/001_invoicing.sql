@@ -98,6 +98,7 @@ CREATE TABLE part (
     number         text        CHECK (number ~ '^[0-9]{20}$'),
     issued_at      timestamptz,
     specimen       boolean,
+    qr             text,
     reason         text,
     text           text,
     traceparent    text        DEFAULT nullif(current_setting('kaipiao.traceparent', true), ''),

@@ -36,7 +36,7 @@ async def claim_due(db: Connection, at: datetime) -> DocumentJob | None:
             RETURNING j.account_id, j.part_id, j.epoch, j.tries, j.traceparent
         )
         SELECT c.*, p.request_id, p.legal_entity, p.tax_percent, p.kind, p.gross_fen, p.net_fen, p.tax_fen, p.lines, p.serial,
-            p.number, p.issued_at, p.specimen, r.title, r.remark, k.wrapped_key
+            p.number, p.issued_at, p.specimen, p.qr, r.created_at AS requested_at, r.title, r.remark, k.wrapped_key
         FROM claimed c JOIN part p USING (account_id, part_id) JOIN request r USING (account_id, request_id)
             LEFT JOIN sealing_key k USING (account_id)
         """,

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from asyncpg import Connection, Record
-from shared.domain.identifiers import serial_of
 
 from services.invoicing.domain.parts import CANCELLED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
 from services.invoicing.domain.requests import Cancel
@@ -14,10 +13,11 @@ from services.invoicing.domain.splitting import Part
 from services.invoicing.store.documents import add_document_job
 from shared.contracts.invoicing import Share
 from shared.contracts.ledger import BalanceReserved
+from shared.domain.identifiers import serial_of
 
 CLAIMED = """p.account_id, p.part_id, p.request_id, p.reservation_id, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind,
     p.gross_fen, p.net_fen, p.tax_fen, p.shares, p.lines, p.serial, p.tries, p.epoch, p.reason, p.text, p.traceparent,
-    p.next_step AS step, r.title, r.remark"""
+    p.next_step AS step, r.title, r.remark, (SELECT k.wrapped_key FROM sealing_key k WHERE k.account_id = p.account_id) AS wrapped_key"""
 
 
 async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> None:
@@ -139,7 +139,7 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
     await db.execute(
         """
         UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
-            specimen = $8, reason = $9, text = $10
+            specimen = $8, reason = $9, text = $10, qr = $11
         WHERE account_id = $1 AND part_id = $2
         """,
         part.account_id,
@@ -152,6 +152,7 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
         made.specimen,
         made.reason,
         made.text,
+        made.qr,
     )
     if made.number is not None:
         await db.execute(

@@ -1,0 +1,1 @@
+"""An SMS gateway: takes a message under the sender's id, once."""

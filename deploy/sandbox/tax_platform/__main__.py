@@ -1,0 +1,13 @@
+"""`python -m deploy.sandbox.tax_platform`"""
+
+import os
+from datetime import UTC, datetime
+
+from deploy.sandbox.process import folder, serve
+from deploy.sandbox.tax_platform.core import Platform
+from deploy.sandbox.tax_platform.disk import Disk
+from deploy.sandbox.tax_platform.server import server
+
+disk = Disk(folder())
+delay = float(os.environ.get("ISSUE_DELAY_SECONDS", "0.3"))
+serve(server(Platform(disk, lambda: datetime.now(UTC), delay), disk))

@@ -1,0 +1,56 @@
+"""The platform's own storage: SQLite, synced at every commit, so that a SIGKILL loses nothing that was acknowledged."""
+
+import json
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.sandbox.tax_platform.core import Task, as_row, from_row
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS task (serial TEXT PRIMARY KEY, state TEXT NOT NULL, due_at TEXT NOT NULL, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS task_due ON task (due_at) WHERE state = 'processing';
+CREATE TABLE IF NOT EXISTS number (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), last INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS log (row_id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+INSERT OR IGNORE INTO number VALUES (1, 0);
+"""
+
+
+class Disk:
+    """Changes are kept when `commit` returns; the server commits before it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(folder / "platform.sqlite")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(SCHEMA)
+
+    def commit(self) -> None:
+        self._db.commit()
+
+    def get(self, serial: str) -> Task | None:
+        row = self._db.execute("SELECT body FROM task WHERE serial = ?", (serial,)).fetchone()
+        return None if row is None else from_row(row[0])
+
+    def put(self, task: Task) -> None:
+        values = (task.serial, task.state, task.due_at.isoformat(), as_row(task))
+        self._db.execute("INSERT OR REPLACE INTO task VALUES (?, ?, ?, ?)", values)
+
+    def due(self, now: datetime) -> list[Task]:
+        rows = self._db.execute(
+            "SELECT body FROM task WHERE state = 'processing' AND due_at <= ? ORDER BY due_at, serial LIMIT 1000",
+            (now.isoformat(),),
+        )
+        return [from_row(body) for (body,) in rows]
+
+    def next_number(self) -> int:
+        (number,) = self._db.execute("UPDATE number SET last = last + 1 RETURNING last").fetchone()
+        return int(number)
+
+    def log(self, row: dict[str, Any]) -> None:
+        self._db.execute("INSERT INTO log (body) VALUES (?)", (json.dumps(row, ensure_ascii=False),))
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for (body,) in self._db.execute("SELECT body FROM log ORDER BY row_id")]

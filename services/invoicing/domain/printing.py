@@ -1,0 +1,92 @@
+"""What stands on an invoice: the order to the platform and the face of the document are made from the same lines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.invoicing.adapters.port import BlueOrder, OrderLine, Party
+from services.invoicing.documents import face as faces
+from services.invoicing.domain.documents import DocumentJob
+from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.requests import Title, Unseal, unsealed
+from shared.domain.catalogue import Catalogue, LegalEntity
+
+DRAWER = "开票员"
+
+
+def order(part: Claimed, unseal: Unseal, catalogue: Catalogue) -> BlueOrder:
+    """What the platform is asked to issue. The printed names follow the day of the claim; the platform decides the day of issue."""
+    title = unsealed(part.title, part.wrapped_key, unseal)
+    contents = catalogue.contents
+    return BlueOrder(
+        serial=part.serial,
+        kind=part.kind,
+        seller=_seller(catalogue.legal_entities[part.legal_entity]),
+        buyer=_buyer(title),
+        lines=tuple(
+            OrderLine(
+                catalogue.printed_name(line["content"], part.claimed_at),
+                line["spec"] or "",
+                line["net_fen"],
+                part.tax_percent,
+                line["tax_fen"],
+                contents[line["content"]].tax_code,
+            )
+            for line in part.lines
+        ),
+        gross_fen=part.gross_fen,
+        net_fen=part.net_fen,
+        tax_fen=part.tax_fen,
+        remark=part.remark,
+        drawer=DRAWER,
+    )
+
+
+def face(job: DocumentJob, unseal: Unseal, catalogue: Catalogue) -> faces.InvoiceFace:
+    """What is printed, as issued: number, day and QR payload are the platform's."""
+    title = unsealed(job.title, job.wrapped_key, unseal)
+    return faces.InvoiceFace(
+        number=job.number,
+        kind=job.kind,
+        issued_at=job.issued_at,
+        seller=_printed(_seller(catalogue.legal_entities[job.legal_entity])),
+        buyer=_printed(_buyer(title)),
+        lines=_face_lines(job, job.lines, catalogue),
+        net_fen=job.net_fen,
+        tax_fen=job.tax_fen,
+        gross_fen=job.gross_fen,
+        drawer=DRAWER,
+        qr=job.qr,
+        specimen=job.specimen,
+        remark=job.remark,
+        serial=job.serial,
+        requested_at=job.requested_at,
+    )
+
+
+def _face_lines(
+    job: DocumentJob, lines: Sequence[Mapping[str, Any]], catalogue: Catalogue
+) -> tuple[faces.FaceLine, ...]:
+    return tuple(
+        faces.FaceLine(
+            name=catalogue.printed_name(line["content"], job.issued_at),
+            net_fen=line["net_fen"],
+            tax_percent=job.tax_percent,
+            tax_fen=line["tax_fen"],
+            tax_code=catalogue.contents[line["content"]].tax_code,
+            specification=line["spec"] or "",
+        )
+        for line in lines
+    )
+
+
+def _seller(entity: LegalEntity) -> Party:
+    return Party(entity.name, entity.tax_id, entity.address, entity.phone, entity.bank_name, entity.bank_account)
+
+
+def _buyer(title: Title) -> Party:
+    address, phone = title.registered_address or "", title.registered_phone or ""
+    return Party(title.name, title.tax_id or "", address, phone, title.bank_name or "", title.bank_account or "")
+
+
+def _printed(party: Party) -> faces.Party:
+    return faces.Party(party.name, party.tax_id, party.address, party.phone, party.bank_name, party.bank_account)

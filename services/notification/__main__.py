@@ -1,0 +1,6 @@
+"""`python -m services.notification`"""
+
+from services.notification.app import build
+from shared.runtime.main import run
+
+run(build)

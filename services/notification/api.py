@@ -1,0 +1,37 @@
+"""What the gateway may ask of notification: the messages of one account, newest first."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
+
+from services.notification import store
+from shared.contracts.message import LARGEST_ID
+from shared.runtime.service import Runtime
+
+
+class NotificationView(BaseModel):
+    notification_id: int
+    kind: str
+    channel: str
+    request_id: int
+    part_id: int
+    subject: str
+    text: str
+    status: str
+    reason: str | None
+    created_at: AwareDatetime
+    ended_at: AwareDatetime | None
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    router = APIRouter(prefix="/accounts/{account_id}")
+
+    @router.get("/notifications")
+    async def notifications(
+        account_id: int, before: int = LARGEST_ID + 1, limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50
+    ) -> list[NotificationView]:
+        async with runtime.read() as db:
+            return [NotificationView(**row) for row in await store.page(db, account_id, before, limit)]
+
+    return router

@@ -1,0 +1,56 @@
+"""Notification: tells people, once, on the channels there are. The table of what it takes; the first page to read."""
+
+from functools import partial
+from pathlib import Path
+
+from services.notification import api, effects, handlers, store
+from services.notification.adapters.mail import SmtpMailSender
+from services.notification.adapters.port import MailSender, SmsSender
+from services.notification.adapters.sms import HttpSmsSender
+from shared.contracts.invoicing import DocumentsStored, InvoiceFailed, InvoiceIssued, InvoiceVoided, RequestRefused
+from shared.contracts.titles import RecipientChanged, SealingKeyIssued
+from shared.runtime.objects import ObjectStore
+from shared.runtime.sealing import Sealer
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+from shared.runtime.workers import Worker
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: Settings) -> Service:
+    mail = SmtpMailSender(settings.smtp_host, settings.smtp_port, settings.mail_from)
+    return notification(settings, mail, HttpSmsSender(settings.sms_url), ObjectStore(settings.documents_url))
+
+
+def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: ObjectStore) -> Service:
+    unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
+    return Service(
+        "notification",
+        MIGRATIONS,
+        handlers={
+            SealingKeyIssued: handlers.sealing_key_issued,
+            RecipientChanged: handlers.recipient_changed,
+            InvoiceIssued: handlers.invoice_issued,
+            DocumentsStored: handlers.documents_stored,
+            InvoiceFailed: handlers.invoice_failed,
+            InvoiceVoided: handlers.invoice_voided,
+            RequestRefused: handlers.request_refused,
+        },
+        workers=[
+            Worker(
+                "mail",
+                claim=partial(store.claim_due, channel="mail"),
+                call=partial(effects.send_mail, sender=mail, objects=objects, unseal=unseal),
+                outcome=handlers.attempted,
+            ),
+            Worker(
+                "sms",
+                claim=partial(store.claim_due, channel="sms"),
+                call=partial(effects.send_sms, sender=sms, unseal=unseal),
+                outcome=handlers.attempted,
+            ),
+        ],
+        routes=api.routes,
+        resources=[mail, sms],
+    )

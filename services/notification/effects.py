@@ -1,0 +1,29 @@
+"""Mail and SMS. The id of a message is made from the notification, so that a repeat after a crash can be recognised as one."""
+
+from collections.abc import Callable
+
+from services.notification.adapters.port import Attachment, Mail, MailSender, Outcome, Sms, SmsSender
+from services.notification.domain import Due, NoAddress
+from shared.runtime.objects import ObjectStore
+
+Unseal = Callable[[str, str], str]
+
+
+async def send_mail(due: Due, *, sender: MailSender, objects: ObjectStore, unseal: Unseal) -> Outcome | NoAddress:
+    if due.address is None or due.wrapped_key is None:
+        return NoAddress()
+    attachments = tuple(
+        [Attachment(file.name, file.media_type, await objects.get(file.object_key)) for file in due.files]
+    )
+    address = unseal(due.wrapped_key, due.address)
+    return await sender.send(Mail(_id_of(due), address, due.subject, due.text, attachments))
+
+
+async def send_sms(due: Due, *, sender: SmsSender, unseal: Unseal) -> Outcome | NoAddress:
+    if due.address is None or due.wrapped_key is None:
+        return NoAddress()
+    return await sender.send(Sms(_id_of(due), unseal(due.wrapped_key, due.address), due.text.splitlines()[0]))
+
+
+def _id_of(due: Due) -> str:
+    return f"kaipiao-{due.account_id}-{due.notification_id}"

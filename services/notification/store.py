@@ -1,0 +1,121 @@
+"""Every statement of notification: copies of title's facts, what is to be told, and what became of it."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from asyncpg import Connection, Record
+
+from services.notification.domain import LEASE_SECONDS, Change, Due, Ended, New
+from shared.contracts.invoicing import File
+from shared.contracts.titles import RecipientChanged, SealingKeyIssued
+
+PAGE_MAX = 200
+ENDED = "account_id, notification_id, channel, kind, request_id, reason"
+
+
+async def keep_key(db: Connection, fact: SealingKeyIssued) -> None:
+    await db.execute(
+        "INSERT INTO sealing_key (account_id, wrapped_key) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING",
+        fact.account_id,
+        fact.wrapped_key,
+    )
+
+
+async def keep_recipient(db: Connection, fact: RecipientChanged) -> None:
+    await db.execute(
+        """
+        INSERT INTO recipient AS r (account_id, version, mailbox, mobile) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = excluded.mailbox, mobile = excluded.mobile
+        WHERE r.version < excluded.version
+        """,
+        fact.account_id,
+        fact.version,
+        fact.mailbox,
+        fact.mobile,
+    )
+
+
+async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]:
+    """What is new among these. A message to the inbox is sent by being stored: those are returned."""
+    rows = await db.fetch(
+        f"""
+        WITH fresh AS (
+            INSERT INTO notification (account_id, request_id, part_id, kind, channel, subject, text, files, status, created_at, ended_at)
+            SELECT n.*, CASE WHEN n.channel = 'inbox' THEN 'sent' ELSE 'pending' END, $9, CASE WHEN n.channel = 'inbox' THEN $9 END
+            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+                AS n (account_id, request_id, part_id, kind, channel, subject, text, files)
+            ON CONFLICT (account_id, request_id, part_id, kind, channel) DO NOTHING
+            RETURNING {ENDED}, status
+        )
+        SELECT {ENDED} FROM fresh WHERE status = 'sent' ORDER BY notification_id
+        """,
+        [new.account_id for new in news],
+        [new.request_id for new in news],
+        [new.part_id for new in news],
+        [new.kind for new in news],
+        [new.channel for new in news],
+        [new.subject for new in news],
+        [new.text for new in news],
+        [json.dumps([file.model_dump() for file in new.files]) for new in news],
+        now,
+    )
+    return [Ended(**row) for row in rows]
+
+
+async def claim_due(db: Connection, at: datetime, *, channel: str) -> Due | None:
+    row = await db.fetchrow(
+        """
+        WITH due AS (
+            SELECT account_id, notification_id FROM notification
+            WHERE channel = $3 AND status = 'pending' AND due_at <= $1 AND (lease_until IS NULL OR lease_until < $1)
+            ORDER BY due_at, account_id, notification_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ), claimed AS (
+            UPDATE notification n SET tries = n.tries + 1, epoch = n.epoch + 1, lease_until = $2
+            FROM due WHERE n.account_id = due.account_id AND n.notification_id = due.notification_id RETURNING n.*
+        )
+        SELECT c.account_id, c.notification_id, c.request_id, c.kind, c.channel, c.subject, c.text, c.files, c.tries, c.epoch,
+            c.traceparent, CASE c.channel WHEN 'mail' THEN r.mailbox ELSE r.mobile END AS address, k.wrapped_key
+        FROM claimed c LEFT JOIN recipient r USING (account_id) LEFT JOIN sealing_key k USING (account_id)
+        """,
+        at,
+        at + timedelta(seconds=LEASE_SECONDS),
+        channel,
+    )
+    if row is None:
+        return None
+    files = tuple(File(**file) for file in json.loads(row["files"]))
+    return Due(**dict(row) | {"files": files, "claimed_at": at})
+
+
+async def change(db: Connection, due: Due, made: Change, now: datetime) -> list[Ended]:
+    """The notification if it has come to an end; nothing for a holder whose lease went to another."""
+    rows = await db.fetch(
+        f"""
+        UPDATE notification SET status = $4, reason = $5, due_at = coalesce($6, due_at), lease_until = NULL,
+            ended_at = CASE WHEN $4 <> 'pending' THEN $7::timestamptz END
+        WHERE account_id = $1 AND notification_id = $2 AND epoch = $3 AND status = 'pending' RETURNING {ENDED}, status
+        """,
+        due.account_id,
+        due.notification_id,
+        due.epoch,
+        made.status,
+        made.reason,
+        made.due_at,
+        now,
+    )
+    return [
+        Ended(**{name: row[name] for name in row if name != "status"}) for row in rows if row["status"] != "pending"
+    ]
+
+
+async def page(db: Connection, account_id: int, before: int, limit: int) -> list[Record]:
+    return await db.fetch(
+        """
+        SELECT notification_id, kind, channel, request_id, part_id, subject, text, status, reason, created_at, ended_at
+        FROM notification WHERE account_id = $1 AND notification_id < $2 ORDER BY notification_id DESC LIMIT $3
+        """,
+        account_id,
+        before,
+        limit,
+    )
