@@ -59,6 +59,16 @@ async def nothing_published_that_was_not_committed(world: World) -> Violations:
     ]
 
 
+async def nothing_of_our_own_is_parked(world: World) -> Violations:
+    """Upstream may send what cannot be taken; we may not."""
+    rows = [
+        (service, row)
+        for service in SERVICES
+        for row in await world.rows(service, "SELECT topic, reason, text FROM runtime.parked WHERE status = 'open'")
+    ]
+    return [f"{service}: {row['topic']} {row['reason']}: {row['text']}" for service, row in rows if row["topic"] not in UPSTREAM]
+
+
 async def order_per_key(world: World) -> Violations:
     """First appearances in a topic stand in the order of the outbox, for each key. Repeats may follow."""
     found = []
@@ -170,6 +180,7 @@ CHECKS = (
     every_record_accounted_for,
     nothing_committed_left_unpublished,
     nothing_published_that_was_not_committed,
+    nothing_of_our_own_is_parked,
     order_per_key,
     every_effect_once,
     one_notification_for_a_fact_and_channel,

@@ -42,7 +42,8 @@ async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]
         f"""
         WITH fresh AS (
             INSERT INTO notification (account_id, request_id, part_id, kind, channel, subject, text, files, status, created_at, ended_at)
-            SELECT n.*, CASE WHEN n.channel = 'inbox' THEN 'sent' ELSE 'pending' END, $9, CASE WHEN n.channel = 'inbox' THEN $9 END
+            SELECT n.*, CASE WHEN n.channel = 'inbox' THEN 'sent' ELSE 'pending' END, $9::timestamptz,
+                CASE WHEN n.channel = 'inbox' THEN $9::timestamptz END
             FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
                 AS n (account_id, request_id, part_id, kind, channel, subject, text, files)
             ON CONFLICT (account_id, request_id, part_id, kind, channel) DO NOTHING
@@ -92,8 +93,8 @@ async def change(db: Connection, due: Due, made: Change, now: datetime) -> list[
     """The notification if it has come to an end; nothing for a holder whose lease went to another."""
     rows = await db.fetch(
         f"""
-        UPDATE notification SET status = $4, reason = $5, due_at = coalesce($6, due_at), lease_until = NULL,
-            ended_at = CASE WHEN $4 <> 'pending' THEN $7::timestamptz END
+        UPDATE notification SET status = $4::text, reason = $5, due_at = coalesce($6, due_at), lease_until = NULL,
+            ended_at = CASE WHEN $4::text <> 'pending' THEN $7::timestamptz END
         WHERE account_id = $1 AND notification_id = $2 AND epoch = $3 AND status = 'pending' RETURNING {ENDED}, status
         """,
         due.account_id,
@@ -105,7 +106,9 @@ async def change(db: Connection, due: Due, made: Change, now: datetime) -> list[
         now,
     )
     return [
-        Ended(**{name: row[name] for name in row if name != "status"}) for row in rows if row["status"] != "pending"
+        Ended(**{name: value for name, value in row.items() if name != "status"})
+        for row in rows
+        if row["status"] != "pending"
     ]
 
 

@@ -24,19 +24,19 @@ class TitleChanged(TitleFact):
     status: Literal["active", "inactive"]
     kind: Kind
     name: Sealed
-    tax_id: Sealed | None
-    address: Sealed | None
-    phone: Sealed | None
-    bank_name: Sealed | None
-    bank_account: Sealed | None
+    tax_id: Sealed | None = None
+    address: Sealed | None = None
+    phone: Sealed | None = None
+    bank_name: Sealed | None = None
+    bank_account: Sealed | None = None
 
 
 class RecipientChanged(TitleFact):
     """Where word about this account is sent, as of `version`."""
 
     version: int
-    mailbox: Sealed | None
-    mobile: Sealed | None
+    mailbox: Sealed | None = None
+    mobile: Sealed | None = None
 
 
 class AccountStatusChanged(TitleFact):

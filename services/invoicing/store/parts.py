@@ -113,7 +113,11 @@ async def claim_due(db: Connection, at: datetime) -> Claimed | None:
 
 
 def _claimed(row: Record, at: datetime, taken: int = 0) -> Claimed:
-    values = {name: row[name] for name in row if name not in {"shares", "lines", "title", "tries", "epoch", "status"}}
+    values = {
+        name: value
+        for name, value in row.items()
+        if name not in {"shares", "lines", "title", "tries", "epoch", "status"}
+    }
     return Claimed(
         **values,
         shares=tuple(Share(**share) for share in json.loads(row["shares"])),

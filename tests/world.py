@@ -1,0 +1,158 @@
+"""The flow's services on a stage, with a platform, a mail server and an SMS gateway that keep what they get."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.sandbox.tax_platform.core import Memory, Platform
+from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, Fault
+from deploy.verify.world import Row, Seen
+from services.invoicing.app import invoicing
+from services.invoicing.documents.document import Document
+from services.invoicing.documents.face import InvoiceFace
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.invoicing.handlers import cancel_request, request_invoice
+from services.ledger.app import build as ledger
+from services.notification.adapters.port import Mail, Outcome, Sent, Sms
+from services.notification.app import notification
+from services.title.app import build as title
+from shared.contracts.accounts import AccountRegistered, Registration
+from shared.domain.credit_code import check_character
+from shared.runtime.objects import ObjectStore
+from shared.runtime.sealing import Sealer
+from shared.runtime.settings import Settings
+from tests.databases import Databases
+from tests.stage import Stage
+
+SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+class _Open:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Faces(_Open):
+    """Stands for the drawing process: the face as JSON, so that nothing is drawn ten thousand times."""
+
+    async def render(self, face: InvoiceFace) -> list[Document]:
+        content = json.dumps(asdict(face), default=str, ensure_ascii=False).encode()
+        digest = hashlib.sha256(content).hexdigest()
+        return [Document(f"{face.number}.{form}", f"application/{form}", content, digest) for form in ("pdf", "xml")]
+
+
+@dataclass
+class Mailbox(_Open):
+    mails: list[Mail] = field(default_factory=list)
+
+    async def send(self, mail: Mail) -> Outcome:
+        self.mails.append(mail)
+        return Sent()
+
+
+@dataclass
+class Phones(_Open):
+    messages: list[Sms] = field(default_factory=list)
+
+    async def send(self, sms: Sms) -> Outcome:
+        self.messages.append(sms)
+        return Sent()
+
+
+class FlowWorld:
+    """Accounts, bills and requests go in; what came of them can be seen. Shows itself to the invariants checker too."""
+
+    def __init__(
+        self, at: datetime, seed: int = 0, issue_delay_seconds: float = 0.0, fault: Fault = lambda: ""
+    ) -> None:
+        self.stage = Stage(at, seed)
+        self.storage = Memory()
+        self.platform = Platform(self.storage, self.stage.clock.now, issue_delay_seconds)
+        self.direct = DirectTaxPlatform(self.platform, fault)
+        self.mailbox, self.phones = Mailbox(), Phones()
+        self.logs: list[Path] = []
+
+    @property
+    def platform_log(self) -> list[Row]:
+        return self.storage.rows
+
+    async def open(self, databases: Databases, documents: Path) -> Self:
+        objects = ObjectStore(documents.as_uri())
+        faces = Faces()
+        for service in (
+            title(SETTINGS),
+            ledger(SETTINGS),
+            invoicing(SETTINGS, self.direct, faces, objects),  # type: ignore[arg-type]
+            notification(SETTINGS, self.mailbox, self.phones, objects),
+        ):
+            await self.stage.add(service, databases)
+        return self
+
+    async def close(self) -> None:
+        await self.stage.close()
+
+    # what goes in
+
+    async def request(self, ask: Ask) -> Taken | Refused:
+        unseal = Sealer.from_setting(SETTINGS.sealing_key.get_secret_value()).unseal
+
+        async def handler(one: Ask, db: object, now: datetime) -> object:
+            return await request_invoice(one, db, now, unseal=unseal)  # type: ignore[arg-type]
+
+        return await self.stage.processes["invoicing"].runtime.intent(handler, ask)  # type: ignore[arg-type]
+
+    async def cancel(self, ask: Cancel) -> str | Refused:
+        return await self.stage.processes["invoicing"].runtime.intent(cancel_request, ask)
+
+    # what the checker sees
+
+    async def rows(self, service: str, query: str, *arguments: object) -> list[Row]:
+        async with self.stage.processes[service].database.read() as db:
+            return [dict(row) for row in await db.fetch(query, *arguments)]
+
+    def records(self, topic: str) -> list[Seen]:
+        return [
+            Seen(topic, partition.number, record.offset, record.key, record.value, dict(record.headers))
+            for partition in self.stage.log.of_topic(topic)
+            for record in self.stage.log.records[partition]
+        ]
+
+
+def a_credit_code(number: int) -> str:
+    first = f"91330106{number:09d}"
+    return first + check_character(first)
+
+
+def an_account(
+    account_id: int = 1, kind: str = "enterprise", name: str = "示例科技有限公司", at: datetime | None = None
+) -> AccountRegistered:
+    """A complete enterprise with a mailbox and a mobile number."""
+    assert at is not None
+    enterprise = kind == "enterprise"
+    registration = Registration.model_validate(
+        {
+            "kind": kind,
+            "name": name,
+            "tax_id": a_credit_code(account_id) if enterprise else None,
+            "address": "杭州市西湖区文三路 1 号" if enterprise else None,
+            "phone": "0571-10000000" if enterprise else None,
+            "bank_name": "招商银行杭州分行" if enterprise else None,
+            "bank_account": f"62220000{account_id:010d}" if enterprise else None,
+        }
+    )
+    return AccountRegistered(
+        account_id=account_id,
+        occurred_at=at,
+        registration=registration,
+        mailbox=f"finance-{account_id}@customer.example",
+        mobile=f"139{account_id:08d}",
+    )
