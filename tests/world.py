@@ -28,7 +28,7 @@ from shared.runtime.settings import Settings
 from tests.databases import Databases
 from tests.stage import Stage
 
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+SETTINGS = Settings(_env_file=None)
 
 
 class _Open:

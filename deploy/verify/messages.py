@@ -66,7 +66,11 @@ async def nothing_of_our_own_is_parked(world: World) -> Violations:
         for service in SERVICES
         for row in await world.rows(service, "SELECT topic, reason, text FROM runtime.parked WHERE status = 'open'")
     ]
-    return [f"{service}: {row['topic']} {row['reason']}: {row['text']}" for service, row in rows if row["topic"] not in UPSTREAM]
+    return [
+        f"{service}: {row['topic']} {row['reason']}: {row['text']}"
+        for service, row in rows
+        if row["topic"] not in UPSTREAM
+    ]
 
 
 async def order_per_key(world: World) -> Violations:

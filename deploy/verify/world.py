@@ -42,9 +42,13 @@ class Seen:
 
 
 class World(Protocol):
-    platform_log: Sequence[Row]
-    """Calls and issued documents in the platform's own words, oldest first."""
-    logs: Sequence[Path]
+    @property
+    def platform_log(self) -> Sequence[Row]:
+        """Calls and issued documents in the platform's own words, oldest first."""
+        ...
+
+    @property
+    def logs(self) -> Sequence[Path]: ...
 
     async def rows(self, service: str, query: str, *arguments: object) -> list[Row]: ...
 

@@ -173,7 +173,7 @@ async def tend_partitions(db: Connection, today: datetime) -> None:
         oldest,
     )
     for (name,) in names:
-        if not await db.fetchval(f"SELECT EXISTS (SELECT FROM runtime.{name} WHERE sent_at IS NULL)"):  # noqa: S608 - from the catalogue
+        if not await db.fetchval(f"SELECT EXISTS (SELECT FROM runtime.{name} WHERE sent_at IS NULL)"):
             await db.execute(f"DROP TABLE runtime.{name}")
 
 

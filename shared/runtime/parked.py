@@ -50,7 +50,7 @@ class ParkedContent(Parked):
 
 async def parked_records(db: Connection, status: Status, after: int = 0) -> list[Parked]:
     rows = await db.fetch(
-        f"SELECT {COLUMNS} FROM runtime.parked WHERE status = $1 AND parked_id > $2 ORDER BY parked_id LIMIT {PAGE_MAX}",  # noqa: S608
+        f"SELECT {COLUMNS} FROM runtime.parked WHERE status = $1 AND parked_id > $2 ORDER BY parked_id LIMIT {PAGE_MAX}",
         status,
         after,
     )
@@ -58,7 +58,7 @@ async def parked_records(db: Connection, status: Status, after: int = 0) -> list
 
 
 async def parked_record(db: Connection, parked_id: int) -> ParkedContent | None:
-    row = await db.fetchrow(f"SELECT {COLUMNS} FROM runtime.parked WHERE parked_id = $1", parked_id)  # noqa: S608
+    row = await db.fetchrow(f"SELECT {COLUMNS} FROM runtime.parked WHERE parked_id = $1", parked_id)
     if row is None:
         return None
     record, _ = await _record(db, parked_id)

@@ -24,9 +24,18 @@ SHOWN_MAX = 200
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
     """A "no" to somebody who asked over HTTP: what was wrong, with which value, and what to do."""
 
-    def __init__(self, status: int, code: str, title: str, detail: str, **members: Any) -> None:  # noqa: ANN401 - any JSON
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,  # noqa: ANN401 - any JSON
+    ) -> None:
         super().__init__(code)
         self.status = status
+        self.headers = dict(headers or {})
         self.content: dict[str, Any] = {
             "type": f"urn:kaipiao:problem:{code}",
             "status": status,
@@ -36,10 +45,10 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
             **members,
         }
 
-    def response(self, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    def response(self) -> JSONResponse:
         trace_id = tracing.trace_id()
         content = self.content | ({"trace_id": trace_id} if trace_id else {})
-        return JSONResponse(content, self.status, dict(headers or {}), PROBLEM)
+        return JSONResponse(content, self.status, self.headers, PROBLEM)
 
 
 def service_token(expected: str) -> Any:  # noqa: ANN401 - FastAPI's dependency
@@ -169,7 +178,7 @@ def _not_parked(parked_id: int) -> Problem:
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
-    return error.response(error.content.get("headers"))
+    return error.response()
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -188,12 +197,12 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
     detail = f"{request.method} {request.url.path}: {error.detail}. See /openapi.json for what there is."
-    return Problem(error.status_code, code, str(error.detail), detail).response(error.headers)
+    return Problem(error.status_code, code, str(error.detail), detail, error.headers).response()
 
 
 async def _away(_: Request, __: Exception) -> JSONResponse:
     detail = "The database did not answer. Nothing was half done; send the same request again."
-    return Problem(503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail).response({"Retry-After": "5"})
+    return Problem(503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, {"Retry-After": "5"}).response()
 
 
 async def _bug(_: Request, __: Exception) -> JSONResponse:

@@ -90,7 +90,7 @@ class Refused:
 
     code: str
     text: str
-    detail: dict[str, object]
+    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,22 @@
+"""The gateway: the edge. It knows who calls, and who owns what is asked for; it decides nothing and publishes nothing."""
+
+from functools import partial
+from pathlib import Path
+
+from services.gateway import api
+from services.gateway.forwarding import Owners
+from shared.runtime.service import Service
+from shared.runtime.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(settings: Settings) -> Service:
+    owners = Owners(settings)
+    return Service(
+        "gateway",
+        MIGRATIONS,
+        routes=api.operator_routes,
+        public_routes=partial(api.public_routes, owners=owners),
+        resources=[owners],
+    )

@@ -1,0 +1,84 @@
+"""One call to the owner of the data. A "no" of the owner goes through unchanged; an owner that is away takes down only its own pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+from fastapi import Response
+
+from shared.runtime import tracing
+from shared.runtime.settings import Settings
+from shared.runtime.web import Problem
+
+ANSWER_SECONDS = 15.0
+CONNECT_SECONDS = 2.0
+PASSED_ON = ("content-type", "content-disposition", "x-content-type-options", "retry-after")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked of an owner, about one account."""
+
+    owner: str
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+class Owners:
+    """The services behind the gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        urls = {
+            "title": settings.title_url,
+            "ledger": settings.ledger_url,
+            "invoicing": settings.invoicing_url,
+            "notification": settings.notification_url,
+        }
+        token = {"Authorization": f"Bearer {settings.service_token.get_secret_value()}"}
+        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        self._clients = {
+            name: httpx2.AsyncClient(base_url=url, headers=token, timeout=timeout) for name, url in urls.items()
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def forward(self, call: Call) -> Response:
+        traceparent = tracing.traceparent()
+        headers = dict(call.headers) | ({"traceparent": traceparent} if traceparent else {})
+        try:
+            answer = await self._clients[call.owner].request(
+                call.method, call.path, params=dict(call.query), headers=headers, content=call.body
+            )
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            raise _away(call.owner) from None
+        except httpx2.HTTPError:
+            raise _no_answer(call) from None
+        passed = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
+        trace_id = tracing.trace_id()
+        return Response(answer.content, answer.status_code, passed | ({"trace-id": trace_id} if trace_id else {}))
+
+
+def _away(owner: str) -> Problem:
+    detail = f"The {owner} service does not answer. Nothing was done; send the same request again in a few seconds."
+    return Problem(
+        503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, service=owner, headers={"Retry-After": "5"}
+    )
+
+
+def _no_answer(call: Call) -> Problem:
+    detail = f"The {call.owner} service gave no answer in time, and it may have done what was asked. " + (
+        "Repeat it with the same Idempotency-Key: it is done once." if call.method == "POST" else "Ask again."
+    )
+    return Problem(504, "NO_ANSWER", "No answer in time", detail, service=call.owner)

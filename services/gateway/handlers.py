@@ -1,0 +1,14 @@
+"""What the gateway does itself: it keeps keys. Everything else belongs to somebody."""
+
+from datetime import datetime
+
+from asyncpg import Connection
+
+from services.gateway import store
+from services.gateway.domain import NewKey
+from shared.contracts.message import Message
+
+
+async def add_key(key: NewKey, db: Connection, now: datetime) -> tuple[str, list[Message]]:
+    await store.add_key(db, key, now)
+    return key.last_four, []
