@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 SERVICES = ("title", "ledger", "invoicing", "notification")
 TOPICS = (
@@ -93,24 +94,31 @@ async def read_topics(bootstrap: str) -> dict[str, list[Seen]]:
     """Everything the topics hold, from the first offset to the end as of now. Joins no group and commits nothing."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    found: dict[str, list[Seen]] = {}
+    found: dict[str, list[Seen]] = {topic: [] for topic in TOPICS}
     try:
-        existing = await consumer.topics()
-        for topic in (name for name in TOPICS if name in existing):
-            parts = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-            consumer.assign(parts)
-            ends = await consumer.end_offsets(parts)
-            await consumer.seek_to_beginning(*parts)
-            found[topic] = []
-            while any([await consumer.position(part) < ends[part] for part in parts]):
-                for part, records in (await consumer.getmany(timeout_ms=500)).items():
-                    found[topic] += [
-                        Seen(topic, part.partition, one.offset, one.key, one.value, dict(one.headers))
-                        for one in records
-                    ]
+        parts = await _partitions(bootstrap)
+        consumer.assign(parts)
+        ends = await consumer.end_offsets(parts)
+        await consumer.seek_to_beginning(*parts)
+        while any([await consumer.position(part) < ends[part] for part in parts]):
+            for part, records in (await consumer.getmany(timeout_ms=500)).items():
+                found[part.topic] += [
+                    Seen(part.topic, part.partition, one.offset, one.key, one.value, dict(one.headers))
+                    for one in records
+                ]
     finally:
         await consumer.stop()
     return found
+
+
+async def _partitions(bootstrap: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(list(TOPICS))
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]
 
 
 def endpoints_file() -> Path:
