@@ -1,0 +1,423 @@
+"""Plays the events of one example and looks at the world after each. It never sees what is expected."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.ledger.domain.balances import balance, withdrawable_fen
+from services.ledger.store import pages
+from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged
+from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
+from shared.contracts.ledger import Balance
+from shared.domain.words import amount_in_words
+from tests.databases import Databases
+from tests.worked.language import NotOfferedError
+from tests.world import FlowWorld, an_account
+
+NEVER_BY_ITSELF = 10**9
+PLAIN_FEN = 100_000
+LATER = "not offered yet: "
+UNOFFERED = {
+    "title.corporate_applied": "title applications",
+    "deficit.offset_requested": "offsets",
+    "credit_note.requested": "credit notes",
+    "red_form.entered": "credit notes",
+    "red_form.confirmed": "credit notes",
+    "tax.red_issued": "credit notes",
+    "tax.red_form_state": "credit notes",
+    "query.red_form": "credit notes",
+    "tax.quota_set": "quota",
+    "tax.quota_exceeded": "quota",
+    "auto_invoicing.due": "auto-invoicing",
+}
+
+
+@dataclass
+class Look:
+    """The world after an event."""
+
+    at: str
+    type: str
+    balances: dict[tuple[str, str], Balance]
+    waiting: list[str]
+    request_status: dict[str, str]
+
+
+@dataclass
+class Played:
+    """Everything that can be asked about a played example."""
+
+    looks: list[Look] = field(default_factory=list)
+    invoices: list[dict[str, Any]] = field(default_factory=list)
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+    duplicates: list[dict[str, str]] = field(default_factory=list)
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    usage: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cash: dict[str, tuple[int, int]] = field(default_factory=dict)
+    platform: list[dict[str, Any]] = field(default_factory=list)
+    notifications: set[Any] = field(default_factory=set)
+    accounts: dict[str, int] = field(default_factory=dict)
+
+
+class Player:
+    """One example on one stage. Business time is the example's; real time moves on its own, for leases and pauses."""
+
+    def __init__(self, example: dict[str, Any]) -> None:
+        self.example = example
+        self.events: list[dict[str, Any]] = example["events"]
+        self.start = datetime.fromisoformat(self.events[0]["at"]) - timedelta(days=1)
+        self.world = FlowWorld(self.start, issue_delay_seconds=NEVER_BY_ITSELF, fault=self._fault)
+        self.played = Played()
+        self.faults: list[str] = []
+        self.request_ids: dict[str, tuple[int, int]] = {}
+        self.submitted: set[str] = set()
+
+    def _fault(self) -> str:
+        return self.faults.pop(0) if self.faults else ""
+
+    async def play(self, databases: Databases, folder: Path) -> Played:
+        await self.world.open(databases, folder)
+        try:
+            await self._given()
+            for place, event in enumerate(self.events):
+                self._set_time(event["at"])
+                await self._event(place, event)
+                await self._settle()
+                self.played.looks.append(await self._look(event))
+            await self._look_at_the_end()
+        finally:
+            await self.world.close()
+        return self.played
+
+    # time
+
+    def _set_time(self, at: str) -> None:
+        clock = self.world.stage.clock
+        clock.offset = datetime.fromisoformat(at) - clock.real()
+
+    async def _settle(self, without: tuple[str, ...] = ("issue",)) -> None:
+        await self.world.stage.settle(without)
+
+    async def _let_platform_be_asked(self) -> None:
+        """Real time passes, business time does not: pauses between queries end."""
+        for _ in range(6):
+            clock = self.world.stage.clock
+            clock.advance(3600)
+            clock.offset -= timedelta(hours=1)
+            await self._settle(without=())
+
+    # what is given
+
+    async def _given(self) -> None:
+        given = self.example.get("given", {})
+        later = {"auto_invoicing": "auto-invoicing", "invoice": "credit notes", "members": "managed accounts"}
+        later |= {"payer": "managed accounts", "relations": "managed accounts"}
+        if wanted := set(given) & set(later):
+            raise NotOfferedError(LATER + ", ".join(sorted({later[name] for name in wanted})))
+        for name in self._account_names():
+            self.played.accounts[name] = len(self.played.accounts) + 1
+            self.world.stage.publish(self._registered(name, given), source="/upstream/accounts")
+        for doc_id in self._undeclared_orders():
+            self._publish_order({"account": self._owner(doc_id), "doc_id": doc_id, "cash_fen": PLAIN_FEN}, self.start)
+        await self._settle()
+
+    def _account_names(self) -> list[str]:
+        named = {event["account"] for event in self.events if "account" in event} | {"A1"}
+        if any(not name.startswith("A") for name in named):
+            raise NotOfferedError(LATER + "managed accounts")
+        return sorted(named)
+
+    def _registered(self, name: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - a message
+        account = given.get("account", {})
+        kind = account.get("registration", "enterprise") if name == account.get("id", "A1") else "enterprise"
+        registered = an_account(self.played.accounts[name], kind, at=self.start)
+        title = given.get("title")
+        if title is None:
+            return registered
+        plain = {"name": title} if isinstance(title, str) else {"name": title["name"], "tax_id": title.get("tax_id")}
+        bare = {} if isinstance(title, str) else dict.fromkeys(("address", "phone", "bank_name", "bank_account"))
+        return registered.model_copy(update={"registration": registered.registration.model_copy(update=plain | bare)})
+
+    def _undeclared_orders(self) -> list[str]:
+        declared = {event.get("doc_id") for event in self.events}
+        named = {
+            doc for event in self.events for doc in (*event.get("doc_ids", ()), event.get("original_doc_id")) if doc
+        }
+        return sorted(named - declared)
+
+    def _owner(self, doc_id: str) -> str:
+        return next(
+            str(event["account"])
+            for event in self.events
+            if doc_id in (*event.get("doc_ids", ()), event.get("original_doc_id"))
+        )
+
+    # events
+
+    async def _event(self, place: int, event: dict[str, Any]) -> None:
+        if event["type"] in UNOFFERED:
+            raise NotOfferedError(LATER + UNOFFERED[event["type"]])
+        handler = getattr(self, "_on_" + event["type"].replace(".", "_"))
+        await handler(place, event)
+
+    async def _on_account_topped_up(self, place: int, event: dict[str, Any]) -> None:
+        fact = CashToppedUp(
+            account_id=self._id(event), occurred_at=event["at"], number=f"T{place}", cash_fen=event["cash_fen"]
+        )
+        self.world.stage.publish(fact, source="/upstream/accounts")
+
+    async def _on_order_paid(self, _: int, event: dict[str, Any]) -> None:
+        if "delivered_at" in event:
+            raise NotOfferedError(LATER + "late delivery in examples")
+        self._publish_order(event, datetime.fromisoformat(event["at"]))
+
+    def _publish_order(self, event: dict[str, Any], at: datetime) -> None:
+        line = self._line(event, {"list_fen": event.get("list_fen"), "voucher_fen": event.get("voucher_fen")})
+        account_id = self.played.accounts[event["account"]]
+        self.world.stage.publish(
+            OrderPaid(account_id=account_id, number=event["doc_id"], occurred_at=at, lines=(line,))
+        )
+
+    async def _on_usage_recorded(self, _: int, event: dict[str, Any]) -> None:
+        line = self._line(event)
+        self.world.stage.publish(
+            UsageRecorded(account_id=self._id(event), number=event["usage_id"], occurred_at=event["at"], lines=(line,))
+        )
+
+    async def _on_bill_generated(self, _: int, event: dict[str, Any]) -> None:
+        line = self._line(event)
+        bill = {"account_id": self._id(event), "number": event["doc_id"], "cycle": event["cycle"]}
+        self.world.stage.publish(BillSettled.model_validate(bill | {"occurred_at": event["at"], "lines": (line,)}))
+
+    async def _on_refund_posted(self, _: int, event: dict[str, Any]) -> None:
+        refund = {"account_id": self._id(event), "number": event["doc_id"], "original_number": event["original_doc_id"]}
+        lines = (RefundLine(cash_fen=event["cash_fen"]),)
+        fact = RefundSettled.model_validate(refund | {"occurred_at": event["at"], "lines": lines})
+        self.world.stage.publish(fact, event.get("event_id"))
+
+    async def _on_given_deficit(self, place: int, event: dict[str, Any]) -> None:
+        """Paid, invoiced in full, refunded in full."""
+        doc_id = f"DEFICIT-{place}"
+        self._publish_order(event | {"doc_id": doc_id}, datetime.fromisoformat(event["at"]))
+        await self._settle()
+        taken = await self.world.request(Ask(self._id(event), f"deficit-{place}", numbers=(doc_id,)))
+        assert isinstance(taken, Taken)
+        await self._settle(without=())
+        self._finish({row["serial"] for row in await self._parts(self._id(event), taken.request_id)}, "issued")
+        await self._let_platform_be_asked()
+        await self._on_refund_posted(place, event | {"doc_id": f"REFUND-{place}", "original_doc_id": doc_id})
+        self.request_ids[f"given-{place}"] = (self._id(event), taken.request_id)
+
+    async def _on_account_closed(self, _: int, event: dict[str, Any]) -> None:
+        self.world.stage.publish(
+            AccountClosed(account_id=self._id(event), occurred_at=event["at"]), source="/upstream/accounts"
+        )
+
+    async def _on_title_changed(self, _: int, event: dict[str, Any]) -> None:
+        registration = an_account(self._id(event), at=self.start).registration.model_copy(
+            update={"name": event["title"]}
+        )
+        fact = RegistrationChanged(account_id=self._id(event), occurred_at=event["at"], registration=registration)
+        self.world.stage.publish(fact, source="/upstream/accounts")
+
+    async def _on_invoice_requested(self, _: int, event: dict[str, Any]) -> None:
+        if event.get("consolidate") or event.get("one_invoice_per_month"):
+            raise NotOfferedError(LATER + "choices of how to split")
+        name = event["request_id"]
+        answer = await self.world.request(
+            Ask(
+                self._id(event),
+                event.get("idempotency_key", name),
+                numbers=tuple(event.get("doc_ids", ())),
+                subject=event.get("subject"),
+                amount_fen=event.get("amount_fen"),
+                kind=event.get("invoice_type"),
+                remark=event.get("remark", ""),
+            )
+        )
+        if isinstance(answer, Refused):
+            self.played.errors.append(
+                {**answer.detail, "code": answer.code, "request_id": name, "account": event["account"]}
+            )
+            return
+        known = {number: other for other, (_, number) in self.request_ids.items()}
+        if answer.request_id in known:
+            self.played.duplicates.append({"request_id": name, "same_as": known[answer.request_id]})
+            return
+        self.request_ids[name] = (self._id(event), answer.request_id)
+        await self._settle()
+        (row,) = await self._request_rows(name)
+        if row["status"] == "refused":
+            self.played.errors.append(
+                {"code": row["reason"], "request_id": name, "account": event["account"], **_figures(row)}
+            )
+        else:
+            self.played.accepted.append(name)
+
+    async def _on_invoice_cancel_requested(self, _: int, event: dict[str, Any]) -> None:
+        answer = await self.world.cancel(Cancel(*self.request_ids[event["request_id"]]))
+        if isinstance(answer, Refused):
+            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": event["request_id"]})
+
+    async def _on_tax_submitted(self, _: int, event: dict[str, Any]) -> None:
+        await self._submit(event["request_id"])
+
+    async def _on_tax_submit_timeout(self, _: int, event: dict[str, Any]) -> None:
+        self.faults = ["lose_answer"]
+        await self._submit(event["request_id"])
+
+    async def _on_tax_resubmitted(self, place: int, event: dict[str, Any]) -> None:
+        await self._answer(place, event)
+
+    async def _on_tax_invoice_issued(self, place: int, event: dict[str, Any]) -> None:
+        await self._answer(place, event)
+
+    async def _on_tax_result(self, place: int, event: dict[str, Any]) -> None:
+        await self._answer(place, event)
+
+    async def _on_tax_cancel_accepted(self, _: int, event: dict[str, Any]) -> None:
+        """Only an acknowledgement."""
+
+    async def _on_tax_cancel_rejected(self, _: int, event: dict[str, Any]) -> None:
+        """The answer to the wish; the result decides."""
+
+    async def _on_query_balance(self, _: int, event: dict[str, Any]) -> None:
+        """A look at the world; every event is followed by one."""
+
+    _on_query_withdrawable = _on_clock_tick = _on_query_balance
+
+    # the platform
+
+    async def _submit(self, name: str) -> None:
+        if name not in self.submitted:
+            self.submitted.add(name)
+            await self._settle(without=())
+
+    async def _answer(self, place: int, event: dict[str, Any]) -> None:
+        """A query is answered with the latest, or else the next, result of the part."""
+        await self._submit(event["request_id"])
+        for row in await self._parts(*self.request_ids[event["request_id"]]):
+            result = self._result_of(place, event["request_id"], row["subject"])
+            if result is not None:
+                state = result.get("state", "issued")
+                self._finish({row["serial"]}, state, result.get("reason", ""), result.get("invoice_number", ""))
+        await self._let_platform_be_asked()
+
+    def _result_of(self, place: int, name: str, subject: str) -> dict[str, Any] | None:
+        results = [
+            (number, event)
+            for number, event in enumerate(self.events)
+            if event["type"] in ("tax.result", "tax.invoice_issued")
+            and event["request_id"] == name
+            and event.get("subject", subject) == subject
+        ]
+        before = [event for number, event in results if number <= place]
+        return before[-1] if before else next((event for _, event in results), None)
+
+    def _finish(self, serials: set[str], state: str, reason: str = "", number: str = "") -> None:
+        for serial in sorted(serials):
+            self.world.platform.finish(serial, state, code=reason or "FAILED", text=reason, number=number)
+
+    # looking
+
+    def _id(self, event: dict[str, Any]) -> int:
+        return self.played.accounts[event["account"]]
+
+    def _line(self, event: dict[str, Any], more: dict[str, Any] | None = None) -> Line:
+        subject = event.get("subject") or (None if "product" in event else "ALIYUN_SERVICE")
+        names = {"product_code": event.get("product"), "legal_entity": event.get("legal_entity"), "subject": subject}
+        return Line.model_validate(names | {"cash_fen": event["cash_fen"]} | (more or {}))
+
+    async def _parts(self, account_id: int, request_id: int) -> list[dict[str, Any]]:
+        query = "SELECT serial, subject FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_no"
+        return await self.world.rows("invoicing", query, account_id, request_id)
+
+    async def _request_rows(self, name: str) -> list[dict[str, Any]]:
+        query = "SELECT status, reason, detail FROM request WHERE account_id = $1 AND request_id = $2"
+        return await self.world.rows("invoicing", query, *self.request_ids[name])
+
+    async def _balances(self) -> dict[tuple[str, str], Balance]:
+        found = {}
+        ledger = self.world.stage.processes["ledger"]
+        for name, account_id in self.played.accounts.items():
+            async with ledger.database.read() as db:
+                for sums in await pages.sums(db, account_id, self.world.stage.clock.now()):
+                    found[name, sums.subject] = balance(sums)
+        return found
+
+    async def _look(self, event: dict[str, Any]) -> Look:
+        waiting = await self.world.rows("ledger", "SELECT number FROM refund WHERE item_id IS NULL ORDER BY number")
+        statuses = {name: (await self._request_rows(name))[0]["status"] for name in self.request_ids}
+        return Look(event["at"], event["type"], await self._balances(), [row["number"] for row in waiting], statuses)
+
+    async def _look_at_the_end(self) -> None:
+        played = self.played
+        for name in self.request_ids:
+            (row,) = await self._request_rows(name)
+            shown = [_shown(look.request_status[name]) for look in played.looks if name in look.request_status]
+            states = [state for place, state in enumerate(shown) if place == 0 or shown[place - 1] != state]
+            played.requests[name] = {"status": _shown(row["status"]), "statuses": states, "reason": row["reason"]}
+        names = {number: name for name, (_, number) in self.request_ids.items() if not name.startswith("given-")}
+        query = "SELECT p.*, r.remark FROM part p JOIN request r USING (account_id, request_id) ORDER BY p.part_id"
+        for part in await self.world.rows("invoicing", query):
+            if part["request_id"] in names:
+                played.invoices.append(_invoice(part, names[part["request_id"]]))
+        query = "SELECT number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item ORDER BY item_id"
+        for item in await self.world.rows("ledger", query):
+            can = {
+                "can_invoice_fen": item["invoiceable_fen"],
+                "offset_cost_fen": item["offset_fen"],
+                "offset_accept_fen": 0,
+            }
+            played.items[item["number"]] = {"invoiced_fen": item["invoiced_fen"]} | can
+        for usage in await self.world.rows(
+            "ledger", "SELECT number, cycle, earliest_at FROM usage_record ORDER BY number"
+        ):
+            played.usage[usage["number"]] = usage
+        ledger = self.world.stage.processes["ledger"]
+        for name, account_id in played.accounts.items():
+            async with ledger.database.read() as db:
+                cash_fen = await pages.cash_fen(db, account_id)
+                deficit = -sum(
+                    one.negative_fen for one in await pages.sums(db, account_id, self.world.stage.clock.now())
+                )
+            played.cash[name] = (cash_fen, withdrawable_fen(cash_fen, deficit))
+        played.platform = [row for row in self.world.platform_log if row["event"] == "issued"]
+        kinds = await self.world.rows("notification", "SELECT kind, channel FROM notification")
+        channels = {"mail": "email", "inbox": "internal_message"}
+        played.notifications = {row["kind"] for row in kinds} | {
+            channels.get(row["channel"], row["channel"]) for row in kinds
+        }
+
+
+def _shown(status: str) -> str:
+    return "invoicing" if status == "reserving" else status
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(row["detail"]))
+
+
+def _invoice(part: dict[str, Any], request: str) -> dict[str, Any]:
+    status = {"issued": "invoiced", "queued": "invoicing", "submitting": "invoicing"}.get(
+        part["status"], part["status"]
+    )
+    return {
+        "subject": part["subject"],
+        "tax_rate": f"{part['tax_percent'] / 100:.2f}",
+        "gross_fen": part["gross_fen"],
+        "net_fen": part["net_fen"],
+        "tax_fen": part["tax_fen"],
+        "amount_in_words": amount_in_words(part["gross_fen"]),
+        "status": status,
+        "number": part["number"],
+        "request_id": request,
+        "type": part["kind"],
+        "remark": part["remark"],
+        "origin": "manual",
+    }
