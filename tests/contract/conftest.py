@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.contract.bench import Bench, bench_on
+from tests.contract.counting import COMMANDS, EVENTS, Stand, migrations_in
+from tests.databases import Databases
 from tests.servers import KafkaCluster, start_kafka
 
 
@@ -29,3 +31,12 @@ async def own_bench(own_kafka: KafkaCluster) -> AsyncIterator[Bench]:
         own_kafka.start_node(1)
     async with bench_on(own_kafka.bootstrap) as bench:
         yield bench
+
+
+@pytest.fixture
+async def stand(bench: Bench, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    folder = migrations_in(tmp_path_factory.getbasetemp() / "kafka_counting")
+    dsn, role = await databases.dsn(folder)
+    await bench.make(f"{bench.name}.{COMMANDS}", 4)
+    await bench.make(f"{bench.name}.{EVENTS}", 2)
+    return Stand(bench, dsn, role, folder)

@@ -1,0 +1,77 @@
+"""What FastStream and aiokafka are told: every default that would lose messages is replaced, and arrives where it counts."""
+
+import asyncio
+
+import pytest
+import uvloop
+from faststream import AckPolicy
+from faststream.kafka.subscriber.usecase import BatchSubscriber
+
+from shared.runtime.kafka import KafkaTransport, Patience
+from tests.contract.bench import Bench, Handler, bench_on, numbered, outgoing, until
+from tests.servers import KafkaCluster
+
+pytestmark = pytest.mark.kafka
+
+
+def subscriber_of(transport: KafkaTransport) -> BatchSubscriber:
+    (subscriber,) = transport._broker.subscribers
+    assert isinstance(subscriber, BatchSubscriber)
+    return subscriber
+
+
+async def test_the_reader_is_told_everything_that_keeps_messages(bench: Bench) -> None:
+    topic, handler = await bench.topic(), Handler()
+    transport = await bench.reader(topic, handler, "7", patience=Patience())
+    subscriber = subscriber_of(transport)
+    assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
+    assert subscriber._no_reply is True
+    assert subscriber._outer_config.graceful_timeout == 25
+    assert subscriber._outer_config.allow_auto_create_topics is False
+    assert subscriber._outer_config.consumer_only is True
+    consumer = subscriber.consumer
+    assert consumer is not None
+    coordinator = consumer._coordinator
+    assert consumer._enable_auto_commit is False
+    assert consumer._auto_offset_reset == "earliest"
+    assert (coordinator.group_id, coordinator._group_instance_id) == (bench.group(), f"{bench.group()}-7")
+    assert (coordinator._session_timeout_ms, coordinator._heartbeat_interval_ms) == (30_000, 5_000)
+    assert coordinator._max_poll_interval == 300
+    assert consumer._client._request_timeout_ms > coordinator._session_timeout_ms
+    assert consumer._client._metadata_max_age_ms == 30_000
+
+
+async def test_fetching_is_ours_and_nothing_is_validated_or_copied(bench: Bench) -> None:
+    """FastStream's own fetch sleeps between looks, and typed arguments would be copies."""
+    topic, handler = await bench.topic(), Handler()
+    transport = await bench.reader(topic, handler)
+    (reader,) = transport._readers
+    subscriber = subscriber_of(transport)
+    assert subscriber.get_msg == reader.fetch
+    assert subscriber._outer_config.fd_config.use_fastdepends is False
+
+
+async def test_the_sender_is_told_everything_that_keeps_messages(bench: Bench) -> None:
+    topic, transport = await bench.topic(), bench.transport()
+    await transport.send(outgoing(topic, numbered(1)))
+    sender = transport._sender
+    assert sender is not None
+    assert sender._sender._acks == -1
+    assert sender._txn_manager is not None, "idempotence"
+    assert sender._txn_manager.transactional_id is None
+    assert sender._message_accumulator._linger_time == 0
+    assert (sender._request_timeout_ms, sender._max_request_size) == (20_000, 4_000_000)
+
+
+def test_it_all_works_on_the_event_loop_of_production(kafka: KafkaCluster) -> None:
+    async def there_and_back() -> list[bytes | None]:
+        assert type(asyncio.get_running_loop()) is uvloop.Loop
+        async with bench_on(kafka.bootstrap) as bench, bench.stack:
+            topic, handler = await bench.topic(), Handler()
+            transport = await bench.reader(topic, handler)
+            await transport.send(outgoing(topic, numbered(100)))
+            await until(lambda: len(handler.done) == 100, "all is read")
+            await until(lambda: bench.has_committed({0: 100}), "and committed")
+            return handler.values
+
+    assert uvloop.run(there_and_back()) == numbered(100)

@@ -1,0 +1,79 @@
+"""`declare_topics`: what is missing is made as the settings say, what exists is left alone, and any number of processes may do it."""
+
+import asyncio
+
+import pytest
+from aiokafka.admin import NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError
+
+from shared.contracts.topics import TOPICS
+from shared.runtime.kafka import declare_topics
+from shared.runtime.settings import Settings
+from tests.contract.bench import Bench, until
+
+pytestmark = pytest.mark.kafka
+
+OURS = {
+    "retention.ms": str(3 * 86_400_000),
+    "min.insync.replicas": "1",
+    "cleanup.policy": "delete",
+    "unclean.leader.election.enable": "false",
+}
+
+
+async def partitions_of(bench: Bench) -> dict[str, int]:
+    described = await bench.admin.describe_topics(list(TOPICS))
+    return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+
+async def settings_of(bench: Bench, topic: str) -> dict[str, str]:
+    (answer,) = await bench.admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    ((_, _, _, _, entries),) = answer.resources
+    return {name: value for name, value, *_ in entries}
+
+
+@pytest.fixture
+async def empty_bench(own_bench: Bench) -> Bench:
+    """A cluster without any of our topics."""
+    existing = set(await own_bench.admin.list_topics()) & set(TOPICS)
+    if existing:
+        await own_bench.admin.delete_topics(list(existing))
+
+    async def gone() -> bool:
+        return not set(await own_bench.admin.list_topics()) & set(TOPICS)
+
+    await until(gone, "the topics are gone")
+    return own_bench
+
+
+async def test_missing_topics_are_made_as_the_settings_say(empty_bench: Bench) -> None:
+    await declare_topics(empty_bench.settings(topic_partitions=3, topic_retention_days=3))
+    assert await partitions_of(empty_bench) == dict.fromkeys(TOPICS, 3)
+    for topic in TOPICS:
+        assert OURS.items() <= (await settings_of(empty_bench, topic)).items()
+
+
+async def test_an_existing_topic_is_left_as_its_operators_want_it(empty_bench: Bench) -> None:
+    theirs = {"retention.ms": "3600000", "cleanup.policy": "compact"}
+    await empty_bench.admin.create_topics([NewTopic("ledger.events", 1, 1, topic_configs=theirs)])
+    await declare_topics(empty_bench.settings(topic_partitions=3))
+    await declare_topics(empty_bench.settings(topic_partitions=4))
+    assert await partitions_of(empty_bench) == dict.fromkeys(TOPICS, 3) | {"ledger.events": 1}
+    assert theirs.items() <= (await settings_of(empty_bench, "ledger.events")).items()
+
+
+async def test_several_processes_may_declare_at_once(empty_bench: Bench) -> None:
+    await asyncio.gather(*(declare_topics(empty_bench.settings(topic_partitions=2)) for _ in range(5)))
+    assert await partitions_of(empty_bench) == dict.fromkeys(TOPICS, 2)
+
+
+async def test_what_the_cluster_refuses_ends_the_process(empty_bench: Bench) -> None:
+    with pytest.raises(InvalidReplicationFactorError):
+        await declare_topics(empty_bench.settings(topic_replication=3))
+
+
+async def test_without_a_broker_it_says_so_at_once(unused_tcp_port: int) -> None:
+    settings = Settings(kafka_bootstrap=f"127.0.0.1:{unused_tcp_port}")
+    with pytest.raises(KafkaConnectionError):
+        await declare_topics(settings)
