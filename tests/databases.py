@@ -36,9 +36,9 @@ class Databases:
             await db.close()
         return self._dsn(f"test_{self.count}"), migrations.serving_role(self.templates[folder])
 
-    async def open(self, folder: Path, connections: int = 8) -> Database:
+    async def open(self, folder: Path, connections: int = 8, kind: type[Database] = Database) -> Database:
         dsn, role = await self.dsn(folder)
-        return await Database.open(dsn, role, connections)
+        return await kind.open(dsn, role, connections)
 
     def _dsn(self, name: str) -> str:
         return database_of(self.server, name)

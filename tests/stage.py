@@ -66,8 +66,10 @@ class Stage:
         self._count += 1
         return uuid7_of(int(self.clock.real().timestamp() * 1000), self._seed << 40 | self._count)
 
-    async def add(self, service: Service, databases: Databases, replica: str = "1") -> Process:
-        database = await databases.open(service.migrations)
+    async def add(
+        self, service: Service, databases: Databases, kind: type[Database] = Database, replica: str = "1"
+    ) -> Process:
+        database = await databases.open(service.migrations, kind=kind)
         self._exits.push_async_callback(database.close)
         for resource in service.resources:
             await self._exits.enter_async_context(resource)

@@ -22,6 +22,7 @@ from services.notification.app import notification
 from services.title.app import build as title
 from shared.contracts.accounts import AccountRegistered, Registration
 from shared.domain.credit_code import check_character
+from shared.runtime.database import Database
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
 from shared.runtime.settings import Settings
@@ -85,7 +86,7 @@ class FlowWorld:
     def platform_log(self) -> list[Row]:
         return self.storage.rows
 
-    async def open(self, databases: Databases, documents: Path) -> Self:
+    async def open(self, databases: Databases, documents: Path, kind: type[Database] = Database) -> Self:
         objects = ObjectStore(documents.as_uri())
         faces = Faces()
         for service in (
@@ -94,7 +95,7 @@ class FlowWorld:
             invoicing(SETTINGS, self.direct, faces, objects),  # type: ignore[arg-type]
             notification(SETTINGS, self.mailbox, self.phones, objects),
         ):
-            await self.stage.add(service, databases)
+            await self.stage.add(service, databases, kind)
         return self
 
     async def close(self) -> None:

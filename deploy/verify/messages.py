@@ -125,6 +125,27 @@ async def every_effect_once(world: World) -> Violations:
     return missing + wrong + [f"item {key} comes from nowhere" for key in items if key not in lines]
 
 
+async def cash_equals_top_ups(world: World) -> Violations:
+    """Each top-up of the account topic counts once."""
+    said: dict[int, int] = defaultdict(int)
+    seen = set()
+    for record in world.records("account.events"):
+        body = _billing(record.value)
+        kind = record.header("ce_type") or str(body.get("_type"))
+        if kind == "CashToppedUp" and (body["account_id"], body["number"]) not in seen:
+            seen.add((body["account_id"], body["number"]))
+            said[body["account_id"]] += body["cash_fen"]
+    kept = {
+        row["account_id"]: row["topped_fen"]
+        for row in await world.rows("ledger", "SELECT account_id, topped_fen FROM cash")
+    }
+    return [
+        f"account {account}: has {kept.get(account, 0)}, upstream said {said.get(account, 0)}"
+        for account in sorted(said.keys() | kept.keys())
+        if kept.get(account, 0) != said.get(account, 0)
+    ]
+
+
 def _billing(value: bytes | None) -> Row:
     try:
         body = json.loads(value or b"")
@@ -187,6 +208,7 @@ CHECKS = (
     nothing_of_our_own_is_parked,
     order_per_key,
     every_effect_once,
+    cash_equals_top_ups,
     one_notification_for_a_fact_and_channel,
     every_invoice_was_told,
     nothing_personal_in_clear,

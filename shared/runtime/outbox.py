@@ -100,7 +100,7 @@ class Relay:
             )
         if not rows:
             return False
-        records = [_outgoing(record) for row in rows for record in json.loads(row["records"])]
+        records = [record for row in rows for record in outgoing_of(row["records"])]
         try:
             await self._transport.send(records)
         except SendFailed:
@@ -184,6 +184,11 @@ async def wait(woken: asyncio.Event, seconds: float) -> None:
     except TimeoutError:
         pass
     woken.clear()
+
+
+def outgoing_of(row: str) -> list[Outgoing]:
+    """The messages of one outbox row, in order."""
+    return [_outgoing(record) for record in json.loads(row)]
 
 
 def _row(record: Outgoing) -> dict[str, object]:

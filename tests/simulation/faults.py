@@ -1,0 +1,51 @@
+"""What goes wrong: a process dies before or after a commit, or a commit hangs while others go on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asyncpg import Connection
+
+from shared.runtime.database import Database
+
+
+class Crash(BaseException):
+    """Stands for SIGKILL: nothing above catches it."""
+
+
+class FaultyDatabase(Database):
+    """Obeys a plan: the n-th transaction from now dies before or after its commit, or waits before it."""
+
+    plan: tuple[str, int] | None = None
+    held: asyncio.Event | None = None
+    release: asyncio.Event | None = None
+
+    def arm(self, kind: str, countdown: int) -> None:
+        self.plan = (kind, countdown)
+
+    def hold_next(self) -> None:
+        """The next transaction waits before its commit until `release` is set; `held` says that it does."""
+        self.held, self.release = asyncio.Event(), asyncio.Event()
+        self.plan = ("hold", 0)
+
+    def _due(self) -> str:
+        if self.plan is None:
+            return ""
+        kind, countdown = self.plan
+        self.plan = (kind, countdown - 1) if countdown else None
+        return "" if countdown else kind
+
+    @asynccontextmanager
+    async def transaction(self, traceparent: str | None = None) -> AsyncIterator[Connection]:
+        kind = self._due()
+        async with super().transaction(traceparent) as db:
+            yield db
+            if kind == "before":
+                raise Crash
+            if kind == "hold":
+                assert self.held is not None
+                assert self.release is not None
+                self.held.set()
+                await self.release.wait()
+        if kind == "after":
+            raise Crash

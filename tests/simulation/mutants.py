@@ -1,0 +1,111 @@
+"""Deliberately broken variants. Each has to be caught by the invariant named here, on a recorded seed that is clean without it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from unittest.mock import patch
+
+from asyncpg import Connection
+
+from services.invoicing.adapters.port import Answer, Unknown
+from services.invoicing.domain import parts
+from services.invoicing.domain.parts import Change, Claimed
+from services.invoicing.store import parts as part_rows
+from shared.domain.identifiers import serial_of
+from shared.runtime import outbox, store
+from shared.runtime.envelope import Envelope
+from shared.runtime.outbox import Relay
+from shared.runtime.transport import Record
+
+
+async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: datetime) -> bool:
+    await _real_enter_inbox(db, envelope, record, at)
+    return True
+
+
+_real_enter_inbox = store.enter_inbox
+_real_claim = part_rows.claim_due
+_real_decide = parts.decide
+
+
+async def _mark_then_send(self: Relay) -> bool:
+    if not await self._hold_lease():
+        return False
+    async with self._database.transaction() as db:
+        rows = await db.fetch(
+            "UPDATE runtime.outbox SET sent_at = now() WHERE sent_at IS NULL RETURNING outbox_id, records"
+        )
+    for row in sorted(rows, key=lambda one: one["outbox_id"]):
+        await self._transport.send(outbox.outgoing_of(row["records"]))
+        await self._crash_point()  # type: ignore[attr-defined]  # the simulation's relay has one
+    return False
+
+
+async def _follow_cursor(self: Relay) -> bool:
+    if not await self._hold_lease():
+        return False
+    cursor = getattr(self, "cursor", 0)
+    async with self._database.transaction() as db:
+        rows = await db.fetch(
+            "SELECT outbox_id, records FROM runtime.outbox WHERE outbox_id > $1 ORDER BY outbox_id", cursor
+        )
+        await db.execute(
+            "UPDATE runtime.outbox SET sent_at = now() WHERE outbox_id = ANY ($1)", [row["outbox_id"] for row in rows]
+        )
+    for row in rows:
+        await self._transport.send(outbox.outgoing_of(row["records"]))
+        self.cursor = row["outbox_id"]  # type: ignore[attr-defined]
+    return False
+
+
+async def _new_serial(db: Connection, at: datetime) -> Claimed | None:
+    """Never asks: submits again, under a new serial."""
+    claimed = await _real_claim(db, at)
+    if claimed is None or claimed.tries == 1:
+        return claimed
+    serial = serial_of(claimed.part_id, "B", claimed.tries)
+    key = (claimed.account_id, claimed.part_id)
+    await db.execute(
+        "UPDATE part SET serial = $3, next_step = 'submit' WHERE account_id = $1 AND part_id = $2", *key, serial
+    )
+    await db.execute("INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($1, $2, $3)", serial, *key)
+    return replace(claimed, serial=serial, step="submit")
+
+
+def _timeout_is_failure(part: Claimed, answer: Answer) -> Change:
+    if isinstance(answer, Unknown):
+        return Change("failed", reason="TIMEOUT", text=answer.reason)
+    return _real_decide(part, answer)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`killed_by` is the invariant that notices, on `seed`."""
+
+    target: str
+    replacement: object
+    killed_by: str
+    seed: int
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        with patch(self.target, self.replacement):
+            yield
+
+
+MUTANTS = {
+    "inbox off": Mutant("shared.runtime.store.enter_inbox", _enter_inbox, "cash_equals_top_ups", 0),
+    "mark before publish": Mutant(
+        "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
+    ),
+    "new serial on retry": Mutant(
+        "services.invoicing.store.parts.claim_due", _new_serial, "one_document_for_a_part", 0
+    ),
+    "timeout is failure": Mutant(
+        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 0
+    ),
+    "cursor outbox": Mutant(
+        "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 0
+    ),
+}
