@@ -5,8 +5,11 @@ from typing import Literal
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing that is mistaken for something else
 PREFIX = "KP"
-PART_DIGITS, GENERATION_DIGITS, CHECK_DIGITS = 12, 4, 1
+PART_DIGITS, GENERATION_DIGITS = 12, 4
+LENGTH = len(PREFIX) + 1 + PART_DIGITS + GENERATION_DIGITS + 1
+LARGEST_PART_ID = 2**52
 Kind = Literal["B", "R"]
+"""Blue or red."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +22,25 @@ class Serial:
 
 
 def serial_of(part_id: int, kind: Kind, generation: int) -> str:
+    assert 0 < part_id <= LARGEST_PART_ID, "ids are 1 to 2^52"
+    assert 0 <= generation < 32**GENERATION_DIGITS
     body = f"{PREFIX}{kind}{_digits(part_id, PART_DIGITS)}{_digits(generation, GENERATION_DIGITS)}"
     return body + _check(body)
 
 
 def parse_serial(text: str) -> Serial | None:
     """None for what was not made here."""
-    if len(text) != 20 or not text.startswith(PREFIX) or text[2] not in "BR" or _check(text[:-1]) != text[-1]:
+    if len(text) != LENGTH or any(character not in ALPHABET for character in text):
         return None
-    part, generation = text[3 : 3 + PART_DIGITS], text[3 + PART_DIGITS : -1]
-    return Serial(_number(part), "B" if text[2] == "B" else "R", _number(generation))
+    prefix, mark, part, generation = text[:2], text[2], text[3 : 3 + PART_DIGITS], text[3 + PART_DIGITS : -1]
+    kind: Kind | None = "B" if mark == "B" else "R" if mark == "R" else None
+    part_id = _number(part)
+    if prefix != PREFIX or kind is None or not 0 < part_id <= LARGEST_PART_ID or _check(text[:-1]) != text[-1]:
+        return None
+    return Serial(part_id, kind, _number(generation))
 
 
 def _digits(number: int, length: int) -> str:
-    if not 0 <= number < 32**length:
-        raise ValueError(f"{number} does not fit into {length} characters")
     return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
 
 
@@ -45,4 +52,5 @@ def _number(text: str) -> int:
 
 
 def _check(body: str) -> str:
-    return ALPHABET[sum(ord(character) * (place + 3) for place, character in enumerate(body)) % 31]
+    """Weights are odd, so that no single wrong character keeps the sum modulo 32."""
+    return ALPHABET[sum(ALPHABET.index(character) * (2 * place + 1) for place, character in enumerate(body)) % 32]

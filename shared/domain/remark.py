@@ -1,53 +1,85 @@
-"""Text that customers put on invoices and into mail headers: what may stand there (D-34)."""
+"""Text that customers put on invoices and into mail headers: length, characters, words that do not belong there (R-15, D-34)."""
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from functools import cache
+from json import loads
+from pathlib import Path
+
+from shared.domain.finding import Finding, shown
 
 REMARK_MAX = 200
-IRRELEVANT = re.compile(r"\b(urgent|asap|as soon as possible)\b|加急|尽快|急", re.IGNORECASE)
-FORBIDDEN = re.compile(r"[<>\x00-\x1f\x7f-\x9f]")
+WORDS = Path(__file__).parent / "data" / "remark_words.json"
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters and everything else that some reader takes for the end of a line."""
+FORBIDDEN = re.compile(rf"[<>]|{CONTROL.pattern}")
 ENCODED_WORD = re.compile(r"=\?.*\?=")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Why a remark is refused: a stable code, the value that is wrong, and what to do."""
-
-    code: str
-    value: str
-    text: str
-
-
 def check_remark(remark: str) -> list[Finding]:
+    """Everything that is wrong, at most one finding a code."""
     findings = []
     if len(remark) > REMARK_MAX:
         text = f"The remark has {len(remark)} characters; at most {REMARK_MAX} are printed. Shorten it."
         findings.append(Finding("REMARK_TOO_LONG", str(len(remark)), text))
-    if bad := FORBIDDEN.search(remark):
-        text = f"The remark has a character that cannot be printed ({bad.group()!r}). Remove it."
-        findings.append(Finding("REMARK_BAD_CHARACTER", bad.group(), text))
-    if missing := not_in_gbk(remark):
-        text = f"The tax platform cannot print {missing}. Write it with another character."
-        findings.append(Finding("REMARK_BAD_CHARACTER", missing, text))
-    if word := IRRELEVANT.search(remark):
-        text = f"The remark is printed on the invoice; “{word.group()}” does not belong there. Remove it."
-        findings.append(Finding("REMARK_IRRELEVANT", word.group(), text))
+    if bad := shown("".join(dict.fromkeys([*FORBIDDEN.findall(remark), *not_in_gbk(remark)]))):
+        text = f"The remark has characters that an invoice cannot show: {bad}. Remove them."
+        findings.append(Finding("REMARK_BAD_CHARACTER", bad, text))
+    if word := irrelevant_word(remark):
+        text = f"The remark is printed on the invoice; “{word}” does not belong there. Remove it."
+        findings.append(Finding("REMARK_IRRELEVANT", word, text))
     return findings
 
 
+def irrelevant_word(remark: str) -> str | None:
+    """The first word of the list, unless it is only a part of an innocent one (急 in 应急管理局).
+
+    Capitals and full-width letters are the same letters.
+    """
+    irrelevant, innocent = _words()
+    folded = unicodedata.normalize("NFKC", remark).casefold()
+    spared = [match.span() for match in innocent.finditer(folded)]
+    for match in irrelevant.finditer(folded):
+        if not any(start <= match.start() and match.end() <= end for start, end in spared):
+            return match.group()
+    return None
+
+
 def not_in_gbk(text: str) -> str:
-    """The characters GBK does not have, in order."""
+    """The characters GBK does not have, each once, in order."""
     return "".join(dict.fromkeys(character for character in text if not _encodes(character)))
+
+
+def printable_in_gbk(text: str) -> bool:
+    """What the tax platform takes and a page can show: GBK, and no control characters."""
+    return not CONTROL.search(text) and _encodes(text)
 
 
 def safe_in_header(text: str) -> bool:
     """Nothing that ends a header line or hides one in an encoded word."""
-    return not (re.search(r"[\r\n\x00]", text) or ENCODED_WORD.search(text))
+    return not (CONTROL.search(text) or ENCODED_WORD.search(text))
 
 
-def _encodes(character: str) -> bool:
+def _encodes(text: str) -> bool:
     try:
-        character.encode("gbk")
+        text.encode("gbk")
     except UnicodeEncodeError:
         return False
     return True
+
+
+@cache
+def _words() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    data = loads(WORDS.read_text(encoding="utf-8"))
+    return _any_of(data["irrelevant"]), _any_of(data["innocent"])
+
+
+def _any_of(words: list[str]) -> re.Pattern[str]:
+    """Longest first, so that 加急 is named and not 急. Latin words stand alone; Chinese ones need no space around them."""
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile("|".join(_latin(word) if word.isascii() else re.escape(word) for word in longest_first))
+
+
+def _latin(word: str) -> str:
+    spaced = r"\s+".join(map(re.escape, word.split()))
+    return rf"(?<![a-z]){spaced}(?![a-z])"

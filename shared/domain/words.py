@@ -2,10 +2,13 @@
 
 DIGITS = "零壹贰叁肆伍陆柒捌玖"
 PLACES = ("", "拾", "佰", "仟")
-GROUPS = ("", "万", "亿", "万亿")
+GROUPS = ("", "万", "亿", "万")
+LARGEST_FEN = 10**18 - 1
 
 
 def amount_in_words(fen: int) -> str:
+    if abs(fen) > LARGEST_FEN:
+        raise ValueError(f"{fen} fen is more than there are words for")
     if fen < 0:
         return f"（负数）{amount_in_words(-fen)}"
     yuan, jiao, rest = fen // 100, fen // 10 % 10, fen % 10
@@ -20,7 +23,10 @@ def amount_in_words(fen: int) -> str:
 
 
 def _integer(number: int) -> str:
-    """Groups of four digits. A gap collapses to one 零, also across groups; a full group that starts with a thousand needs none."""
+    """Groups of four digits. A gap collapses to one 零, also across groups; a full group that starts with a thousand needs none.
+
+    Ten thousands of 亿 share one 亿 with the group after them, and have it to themselves only when that group is empty.
+    """
     groups = []
     while number:
         number, group = divmod(number, 10_000)
@@ -33,6 +39,8 @@ def _integer(number: int) -> str:
         if words and (group < 1000 or not groups[place + 1]):
             words += "零"
         words += _group(group) + GROUPS[place]
+        if place == 3 and not groups[2]:
+            words += "亿"
     return words
 
 
