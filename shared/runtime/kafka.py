@@ -47,7 +47,7 @@ class Patience:
 
     session_ms: int = 30_000
     heartbeat_ms: int = 5_000
-    handlers_seconds: float = 25.0
+    handlers_seconds: float = 15.0  # of the 25 a process has to end; the rest is for its last answers
     send_seconds: float = 30.0
     retry_seconds: float = 1.0
 

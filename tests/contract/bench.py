@@ -41,11 +41,16 @@ async def until(condition: Callable[[], object | Awaitable[object]], what: str, 
 
 
 class Ahead(Clock):
-    """Real time, and whatever a test adds to it."""
+    """Real time, and whatever a test adds to it; remembers who paused."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ahead = timedelta()
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await super().pause(seconds)
 
     def real(self) -> datetime:
         return super().real() + self.ahead

@@ -26,7 +26,7 @@ async def test_the_reader_is_told_everything_that_keeps_messages(bench: Bench) -
     subscriber = subscriber_of(transport)
     assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
     assert subscriber._no_reply is True
-    assert subscriber._outer_config.graceful_timeout == 25
+    assert subscriber._outer_config.graceful_timeout == 15
     assert subscriber._outer_config.allow_auto_create_topics is False
     assert subscriber._outer_config.consumer_only is True
     consumer = subscriber.consumer

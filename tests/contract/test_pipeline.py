@@ -60,14 +60,13 @@ async def test_a_rebalance_during_the_work_lets_two_run_and_one_take_effect(stan
     await stand.ask(range(1, 41))
     await stand.process("1", Counting(before))
     await at_work.wait()
-    second = await stand.process("2")
-    await until(second.transport.assigned, "the second process has its share")
-    await until(lambda: stand.had_effect(1), "the second process is at work")
+    await stand.process("2")
+    begun_twice = "SELECT count(*) FROM runtime.batch_attempt WHERE tries > 1"
+    await until(lambda: _number(stand, begun_twice), "the second process has begun what the first is at work on")
     gate.set()
     await until(lambda: _all_committed(stand, 40), "all are committed")
-    await until(lambda: stand.had_effect(40), "all took effect")
     assert await stand.effects() == list(range(1, 41))
-    await until(lambda: _number(stand, "SELECT sum(duplicate) FROM runtime.consumer_offset"), "both ran some of them")
+    assert await _number(stand, "SELECT sum(duplicate) FROM runtime.consumer_offset") > 0, "both ran some of them"
 
 
 async def test_of_two_processes_one_dies_at_work_and_every_effect_comes_once(stand: Stand) -> None:

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from shared.runtime.transport import NotDone, Partition, Record
-from tests.contract.bench import HURRIED, Bench, Handler, numbered, until
+from tests.contract.bench import HURRIED, Ahead, Bench, Handler, numbered, until
 
 pytestmark = pytest.mark.kafka
 
@@ -48,16 +48,17 @@ async def test_a_batch_that_is_not_done_comes_again_whole_from_every_partition(b
     "problem", [NotDone(), ValueError("a bug that came through")], ids=lambda one: type(one).__name__
 )
 async def test_nothing_is_committed_past_a_failure_however_long_it_lasts(bench: Bench, problem: Exception) -> None:
-    topic = await bench.topic()
+    topic, clock = await bench.topic(), Ahead()
     handler = Handler(fails=lambda records: problem if b"bad" in [record.value for record in records] else None)
     await bench.write(topic, numbered(3))
-    await bench.reader(topic, handler)
+    await bench.reader(topic, handler, clock=clock)
     await until(lambda: bench.has_committed({0: 3}), "the good records are committed")
     await bench.write(topic, [b"bad"])
     await until(lambda: len(handler.given) >= 3, "the bad record comes again")
     await bench.write(topic, [b"after"])
     await until(lambda: len(handler.given[-1]) == 2, "and again, with what was written behind it")
     assert await bench.committed() == {0: 3}
+    assert len(clock.pauses) >= 3, "a rewind has no pause of its own"
     handler.fails = lambda _: None
     await until(lambda: bench.has_committed({0: 5}), "all is committed in the end")
     assert handler.values == [*numbered(3), b"bad", b"after"]
