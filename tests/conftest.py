@@ -44,3 +44,4 @@ async def open_database(databases: Databases) -> AsyncIterator[OpenDatabase]:
     yield open_one
     for one in opened:
         await one.close()
+        await databases.drop(one.dsn)

@@ -28,13 +28,20 @@ class Databases:
             self.templates[folder] = self._name(f"template_{mark}")
         self.count += 1
         name = self._name(f"test_{self.count}")
+        template = self.templates[folder]
+        await self._as_owner(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return self._dsn(f"test_{self.count}"), migrations.serving_role(template)
+
+    async def drop(self, dsn: str) -> None:
+        await self._as_owner(f'DROP DATABASE "{dsn.rpartition("/")[2]}" WITH (FORCE)')
+
+    async def _as_owner(self, statement: str) -> None:
         db = await asyncpg.connect(self._dsn("").rpartition("/")[0] + "/postgres")
         try:
-            await db.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            await db.execute(f'CREATE DATABASE "{name}" TEMPLATE "{self.templates[folder]}"')
+            await db.execute(statement)
         finally:
             await db.close()
-        return self._dsn(f"test_{self.count}"), migrations.serving_role(self.templates[folder])
 
     async def open(self, folder: Path, connections: int = 8, kind: type[Database] = Database) -> Database:
         dsn, role = await self.dsn(folder)

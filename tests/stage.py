@@ -70,6 +70,7 @@ class Stage:
         self, service: Service, databases: Databases, kind: type[Database] = Database, replica: str = "1"
     ) -> Process:
         database = await databases.open(service.migrations, kind=kind)
+        self._exits.push_async_callback(databases.drop, database.dsn)
         self._exits.push_async_callback(database.close)
         for resource in service.resources:
             await self._exits.enter_async_context(resource)

@@ -38,7 +38,6 @@ async def _mark_then_send(self: Relay) -> bool:
         )
     for row in sorted(rows, key=lambda one: one["outbox_id"]):
         await self._transport.send(outbox.outgoing_of(row["records"]))
-        await self._crash_point()  # type: ignore[attr-defined]  # the simulation's relay has one
     return False
 
 
@@ -60,16 +59,15 @@ async def _follow_cursor(self: Relay) -> bool:
 
 
 async def _new_serial(db: Connection, at: datetime) -> Claimed | None:
-    """Never asks: submits again, under a new serial."""
+    """Does not ask what became of the first submission: submits again, under a new serial."""
     claimed = await _real_claim(db, at)
-    if claimed is None or claimed.tries == 1:
+    if claimed is None or claimed.tries != 2:
         return claimed
     serial = serial_of(claimed.part_id, "B", claimed.tries)
     key = (claimed.account_id, claimed.part_id)
-    await db.execute(
-        "UPDATE part SET serial = $3, next_step = 'submit' WHERE account_id = $1 AND part_id = $2", *key, serial
-    )
-    await db.execute("INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($1, $2, $3)", serial, *key)
+    await db.execute("UPDATE part SET serial = $3 WHERE account_id = $1 AND part_id = $2", *key, serial)
+    await db.execute("INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($3, $1, $2)", *key, serial)
+    await db.execute("INSERT INTO attempt VALUES ($1, $2, 1000, $3, 'submit', $4)", *key, serial, at)
     return replace(claimed, serial=serial, step="submit")
 
 
@@ -105,7 +103,5 @@ MUTANTS = {
     "timeout is failure": Mutant(
         "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 0
     ),
-    "cursor outbox": Mutant(
-        "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 0
-    ),
+    "cursor outbox": Mutant("shared.runtime.outbox.Relay.step", _follow_cursor, "order_per_key", 2),
 }

@@ -26,7 +26,10 @@ START = datetime(2026, 3, 28, 9, tzinfo=SHANGHAI)
 ACCOUNTS = (1, 2, 3)
 UNLUCKY = 3
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM")
-STEPS = (60, 140)
+STEPS = (100, 250)
+STEPS_AFTER = 250
+EAGER = {"issue": 8, "documents": 2}
+"""Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 
 
@@ -67,15 +70,13 @@ class CrashingRelay(Relay):
 
         self._transport = Wire()  # type: ignore[assignment]
 
-    async def _crash_point(self) -> None:
-        """The wire above dies where it has to."""
-
 
 class Simulation:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.result = Result(seed)
         self.rate = self.random.choice((0.0, 0.05, 0.15, 0.3))
+        self.platform_rate = self.random.choice((0.0, 0.2, 0.5))
         delay = self.random.choice((0.0, 2.0, 40.0))
         self.world = FlowWorld(START, seed, delay, self._platform_fault)
         self.stage: Stage = self.world.stage
@@ -91,7 +92,9 @@ class Simulation:
         try:
             await self._registrations()
             for _ in range(self.random.randint(*STEPS)):
-                await self._step()
+                await self._step(busy=True)
+            for _ in range(STEPS_AFTER):
+                await self._step(busy=False)
             await self._rest()
             self.result.violations = await violations(self.world)
         finally:
@@ -102,21 +105,25 @@ class Simulation:
 
     # the scheduler
 
-    async def _step(self) -> None:
-        actions: list[tuple[int, Callable[[], Awaitable[None]]]] = [
-            (6, self._bill),
-            (4, self._ask),
-            (2, self._cancel),
-            (16, self._deliver),
-            (8, self._relay),
-            (10, self._claim),
-            (12, self._progress),
-            (5, self._time),
+    async def _step(self, busy: bool) -> None:
+        """While `busy`, people and upstream do things too; later only processes do, and things still go wrong."""
+        inputs: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (5, self._bill),
+            (7, self._ask),
+            (1, self._cancel),
             (2, self._repeat_event),
-            (2, self._rewind),
             (1, self._overlap),
+        ]
+        processes: list[tuple[int, Callable[[], Awaitable[None]]]] = [
+            (30, self._deliver),
+            (20, self._relay),
+            (22, self._claim),
+            (28, self._progress),
+            (6, self._time),
+            (2, self._rewind),
             (1, self._kill),
         ]
+        actions = (inputs if busy else []) + processes
         (action,) = self.random.choices([one for _, one in actions], [weight for weight, _ in actions])
         await action()
         self.result.steps += 1
@@ -124,14 +131,14 @@ class Simulation:
     def _note(self, *what: object) -> None:
         self.log.update(repr(what).encode())
 
-    def _wrong(self) -> bool:
-        if self.calm or self.random.random() >= self.rate:
+    def _wrong(self, rate: float | None = None) -> bool:
+        if self.calm or self.random.random() >= (self.rate if rate is None else rate):
             return False
         self.result.faults += 1
         return True
 
     def _platform_fault(self) -> str:
-        return self.random.choice(("lose_request", "lose_answer")) if self._wrong() else ""
+        return self.random.choice(("lose_request", "lose_answer")) if self._wrong(self.platform_rate) else ""
 
     def _process(self) -> Process:
         return self.stage.processes[self.random.choice(sorted(self.stage.processes))]
@@ -275,7 +282,8 @@ class Simulation:
             for name in sorted(self.stage.processes)
             for runner in self.stage.processes[name].runtime.runners
         ]
-        name, runner = self.random.choice(choices)
+        weights = [EAGER.get(runner.worker.name, 1) for _, runner in choices]
+        ((name, runner),) = self.random.choices(choices, weights)
         await self._crashing(name, lambda: self._take(name, runner))
 
     async def _take(self, name: str, runner: Runner[Any, Any]) -> None:
@@ -332,4 +340,5 @@ class Simulation:
         for seconds in REST_SECONDS:
             await self.stage.settle()
             self.stage.clock.advance(seconds)
+        self.world.platform.settle()
         await self.stage.settle()

@@ -1,0 +1,48 @@
+"""A hundred seeds without a violation, an exact replay, and five mutants that are caught: one that catches nothing proves nothing."""
+
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.databases import Databases
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.run import Result, Simulation
+
+pytestmark = pytest.mark.database
+
+SEEDS = 100
+ROOM = 10
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+
+async def seed(number: int, databases: Databases, folder: Path) -> Result:
+    return await Simulation(number).run(databases, folder)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(0, SEEDS, ROOM))
+async def test_no_seed_violates_an_invariant(first: int, databases: Databases, tmp_path: Path) -> None:
+    results = [await seed(number, databases, tmp_path) for number in range(first, first + ROOM)]
+    assert {one.seed: one.violations for one in results if one.violations} == {}
+
+
+async def test_a_seed_replays_exactly(databases: Databases, tmp_path: Path) -> None:
+    first, again = [await seed(3, databases, tmp_path) for _ in range(2)]
+    assert first.log_hash == again.log_hash
+    assert first.documents == again.documents
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+async def test_a_mutant_is_killed_by_the_invariant_that_guards_it(
+    name: str, databases: Databases, tmp_path: Path
+) -> None:
+    mutant = MUTANTS[name]
+    assert (await seed(mutant.seed, databases, tmp_path)).violations == {}
+    with mutant.applied():
+        result = await seed(mutant.seed, databases, tmp_path)
+    assert mutant.killed_by in result.violations
