@@ -18,7 +18,7 @@ run: stack ## whole stack and demo until Ctrl-C (RUN_EXIT=1, DETACH=1, KAFKA_NOD
 	@exec $(PYTHON) -m deploy.local run
 
 test: stack ## every test
-	@exec $(PYTHON) -m pytest $(ARGS)
+	@exec $(PYTHON) -m pytest -n 2 $(ARGS)
 
 check: python ## format, lint, types, house rules
 	@$(PYTHON) -m ruff format --check .
@@ -32,7 +32,7 @@ examples: python ## worked examples from a file (FILE=path.json)
 	@exec $(PYTHON) -m tests.worked "$(FILE)"
 
 bench: stack ## measurements beside their yardsticks (ONLY=name)
-	@exec $(PYTHON) -m deploy.bench $(ONLY)
+	@exec $(PYTHON) -m tests.bench $(ONLY)
 
 simulate: python ## seeded simulation (SEEDS=100, or one SEED=7)
 	@exec $(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

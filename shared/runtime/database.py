@@ -4,6 +4,7 @@ Weather passes by itself (a lost connection, a deadlock, a restart); it is retri
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -63,7 +64,8 @@ class Database:
                     await db.execute("SELECT set_config('kaipiao.traceparent', $1, true)", traceparent)
                 yield _connection(db)
             except BaseException:
-                await _finish(transaction.rollback())
+                with contextlib.suppress(*WEATHER):  # a connection that is gone has rolled back; the first error counts
+                    await _finish(transaction.rollback())
                 raise
             await _finish(transaction.commit())
 

@@ -75,7 +75,7 @@ class Consumer:
         self._forgiven: set[tuple[Partition, int]] = set()
 
     async def on_assigned(self, assigned: Sequence[Assigned]) -> Mapping[Partition, int]:
-        """Start from the lower of our offset and Kafka's: a failover that lost commits on either side heals by itself."""
+        """Start from the lower of our offset and Kafka's, none being zero: what was lost on either side heals by itself."""
         async with self._database.read() as db:
             stored = await store.stored_offsets(db, self.name)
         beyond = {
@@ -87,12 +87,7 @@ class Consumer:
             raise LogShrank(
                 f"{self.name} has read further than the log goes (stored, end): {beyond}; was the topic made anew?"
             )
-        lower = {part.partition: stored[part.partition] for part in assigned if part.partition in stored}
-        return {
-            part.partition: min(lower.get(part.partition, 0), part.committed or 0)
-            for part in assigned
-            if part.partition in lower
-        }
+        return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         entries, tried_before = await self._weatherproof(lambda: self._begin(records))

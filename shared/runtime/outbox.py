@@ -21,6 +21,8 @@ from shared.runtime.metrics import SEND_FAILURES, SENT
 from shared.runtime.transport import Outgoing, SendFailed, Transport
 
 ROWS_MAX = 500
+VALUE_MAX_BYTES = 900_000
+FINISH_SECONDS = 5.0
 LEASE_SECONDS = 10.0
 IDLE_SECONDS = 0.1
 STANDBY_SECONDS = 1.0
@@ -145,10 +147,11 @@ class Relay:
     async def finish(self) -> None:
         """At a graceful end: send what is left, then give the lease up, so that a standby need not wait for it to run out."""
         try:
-            for _ in range(FINISH_ROUNDS_MAX):
-                if not await self.step():
-                    break
-            await self._give_up_lease()
+            async with asyncio.timeout(FINISH_SECONDS):
+                for _ in range(FINISH_ROUNDS_MAX):
+                    if not await self.step():
+                        break
+                await self._give_up_lease()
         except (SendFailed, *WEATHER) as error:
             log.warning("relay_left_rows", error=type(error).__name__)
 

@@ -49,7 +49,8 @@ OnBatch = Callable[[Sequence[Record]], Awaitable[None]]
 """Handles records; a normal return is the commit. `NotDone` means: give me the same records again."""
 
 OnAssigned = Callable[[Sequence[Assigned]], Awaitable[Mapping[Partition, int]]]
-"""Told of new partitions; answers with the offsets to seek to, for those that should not start at the committed one."""
+"""Told of new partitions, before any of their records. Weather it raises is waited out; anything else makes the transport
+unhealthy. It answers with the offsets to seek to, for those that should not start at the committed one."""
 
 
 class NotDone(Exception):  # noqa: N818 - an outcome of a batch, not a defect
