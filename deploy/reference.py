@@ -39,11 +39,11 @@ def asyncapi() -> dict[str, Any]:
                 "headers": {"$ref": "#/components/schemas/CloudEventHeaders"},
                 "payload": {"$ref": f"./contracts/{message.__name__}.json"},
             }
-    names = ("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "traceparent", "content-type")
+    attributes = ("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "traceparent", "content-type")
     headers = {
         "type": "object",
-        "properties": {name: {"type": "string"} for name in names},
-        "required": list(names[:5]),
+        "properties": {name: {"type": "string"} for name in attributes},
+        "required": list(attributes[:5]),
     }
     return {
         "asyncapi": "3.0.0",

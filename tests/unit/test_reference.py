@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_every_published_version_can_still_be_read(name: str) -> None:
 
 
 def test_a_breaking_change_is_noticed() -> None:
-    old = {"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]}
+    old: dict[str, Any] = {"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]}
     new = {"properties": {"a": {"type": "string"}, "c": {"type": "string"}}, "required": ["a", "c"]}
     assert breaks(old, new) == ["a: type changed", "b is gone", "c is required now"]
     assert breaks(old, old | {"properties": {**old["properties"], "d": {}}}) == []
