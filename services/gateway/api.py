@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from services.gateway import handlers, store
 from services.gateway.domain import PREFIX, bearer, hash_of, new_key
 from services.gateway.forwarding import Call, Owners
-from shared.contracts.invoicing import InvoiceKind
-from shared.contracts.message import AccountId, Code, Cycle, Number, PositiveFen
+from shared.contracts.intents import IdempotencyKey, InvoiceRequest
+from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -29,20 +29,6 @@ READS = {
     "/invoices/{number}/files/{form}": ("invoicing", "/invoices/{number}/files/{form}", "A file: pdf or xml"),
     "/notifications": ("notification", "/notifications", "What you were told, newest first"),
 }
-
-
-class InvoiceRequest(BaseModel):
-    """What to invoice: documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first). Amounts in fen."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
-    cycles: Annotated[tuple[Cycle, ...], Field(max_length=36)] = ()
-    subject: Code | None = None
-    amount_fen: PositiveFen | None = None
-    kind: InvoiceKind | None = None
-    remark: Annotated[str, Field(max_length=1000)] = ""
-    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
 
 
 class KeyWanted(BaseModel):
@@ -67,7 +53,7 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     @router.post("/invoice-requests", status_code=201, summary="Ask for invoices")
     async def post_request(
         body: InvoiceRequest,
-        idempotency_key: Annotated[str, Header(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")],
+        idempotency_key: Annotated[IdempotencyKey, Header()],
         account_id: int = account,
     ) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}

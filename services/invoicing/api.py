@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Json
+from pydantic import AwareDatetime, BaseModel, Json
 
 from services.invoicing import handlers
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
 from services.invoicing.store import pages
+from shared.contracts.intents import IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceKind
-from shared.contracts.message import LARGEST_ID, Code, Cycle, Number, PositiveFen
+from shared.contracts.message import LARGEST_ID
 from shared.runtime.objects import ObjectStore
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
@@ -27,20 +28,6 @@ EXPLAINED = {
     "ITEM_LOCKED": "A selected document is held by another request. Wait for that one, or cancel it.",
     "NEGATIVE_SELECTED_ALONE": "A refund cannot be selected without its original. Select the original document.",
 }
-
-
-class InvoiceRequestBody(BaseModel):
-    """Documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
-    cycles: Annotated[tuple[Cycle, ...], Field(max_length=36)] = ()
-    subject: Code | None = None
-    amount_fen: PositiveFen | None = None
-    kind: InvoiceKind | None = None
-    remark: Annotated[str, Field(max_length=1000)] = ""
-    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
 
 
 class FileView(BaseModel):
@@ -98,8 +85,8 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
     @router.post("/invoice-requests")
     async def post_request(
         account_id: int,
-        body: InvoiceRequestBody,
-        idempotency_key: Annotated[str, Header(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")],
+        body: InvoiceRequest,
+        idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
     ) -> RequestView:
         ask = Ask(account_id, idempotency_key, **body.model_dump(exclude={"wait_seconds"}))

@@ -3,6 +3,18 @@
 
 CREATE SCHEMA IF NOT EXISTS runtime;
 
+-- Account data is spread by account, so that it can be spread further one day. For the tables of the services' migrations.
+CREATE FUNCTION runtime.partition_by_account(VARIADIC names text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY names LOOP
+        FOR n IN 0..3 LOOP
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 4, REMAINDER %s)', name || '_' || n, name, n);
+        END LOOP;
+    END LOOP;
+END $$;
+
 -- An event that took effect, under the key by which it counts once. Inserted before the handler looks at anything.
 CREATE TABLE runtime.inbox (
     source      text        NOT NULL,

@@ -167,16 +167,7 @@ CREATE TABLE issued_number (
     part_id    bigint NOT NULL
 );
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'sealing_key', 'title', 'request', 'idempotency', 'part', 'attempt',
-        'part_history', 'document_job', 'document']
-    LOOP
-        FOR n IN 0..3 LOOP
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 4, REMAINDER %s)',
-                name || '_' || n, name, n);
-        END LOOP;
-    END LOOP;
-END $$;
+SELECT runtime.partition_by_account(
+    'account', 'sealing_key', 'title', 'request', 'idempotency', 'part', 'attempt', 'part_history',
+    'document_job', 'document'
+);

@@ -150,16 +150,7 @@ CREATE TABLE part_booking (
     PRIMARY KEY (account_id, part_id)
 ) PARTITION BY HASH (account_id);
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['item', 'move', 'balance_sum', 'account_change', 'refund', 'usage_record', 'cash', 'reservation',
-        'reservation_item', 'part_booking']
-    LOOP
-        FOR n IN 0..3 LOOP
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 4, REMAINDER %s)',
-                name || '_' || n, name, n);
-        END LOOP;
-    END LOOP;
-END $$;
+SELECT runtime.partition_by_account(
+    'item', 'move', 'balance_sum', 'account_change', 'refund', 'usage_record', 'cash', 'reservation',
+    'reservation_item', 'part_booking'
+);

@@ -43,15 +43,4 @@ CREATE TABLE notification (
 ) PARTITION BY HASH (account_id);
 CREATE INDEX notification_due ON notification (channel, due_at) WHERE status = 'pending';
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['sealing_key', 'recipient', 'notification']
-    LOOP
-        FOR n IN 0..3 LOOP
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 4, REMAINDER %s)',
-                name || '_' || n, name, n);
-        END LOOP;
-    END LOOP;
-END $$;
+SELECT runtime.partition_by_account('sealing_key', 'recipient', 'notification');

@@ -37,15 +37,4 @@ CREATE TABLE recipient (
     PRIMARY KEY (account_id)
 ) PARTITION BY HASH (account_id);
 
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'title', 'recipient']
-    LOOP
-        FOR n IN 0..3 LOOP
-            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES WITH (MODULUS 4, REMAINDER %s)',
-                name || '_' || n, name, n);
-        END LOOP;
-    END LOOP;
-END $$;
+SELECT runtime.partition_by_account('account', 'title', 'recipient');

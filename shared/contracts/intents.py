@@ -1,0 +1,27 @@
+"""What the gateway hands to the owners of data over HTTP: intents, not messages. They are stored before they are acknowledged."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.invoicing import InvoiceKind
+from shared.contracts.message import Code, Cycle, Number, PositiveFen
+
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+
+
+class InvoiceRequest(BaseModel):
+    """What to invoice: documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first). Amounts in fen.
+
+    An unknown field is refused: a misspelled wish must not become another one. `wait_seconds`: how long to wait for the answer.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
+    cycles: Annotated[tuple[Cycle, ...], Field(max_length=36)] = ()
+    subject: Code | None = None
+    amount_fen: PositiveFen | None = None
+    kind: InvoiceKind | None = None
+    remark: Annotated[str, Field(max_length=1000)] = ""
+    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
