@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,6 +36,9 @@ def run(build: Build) -> None:
         for wrong in error.errors(include_url=False, include_input=False):
             sys.stderr.write(f"setting {'.'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
         raise SystemExit(78) from None
+    signal.signal(
+        signal.SIGTERM, lambda *_: None
+    )  # uvicorn ends gracefully, then raises the signal again: it has been obeyed
     uvloop.run(_serve(build(settings), settings))
 
 

@@ -27,6 +27,7 @@ async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: d
 _real_enter_inbox = store.enter_inbox
 _real_claim = part_rows.claim_due
 _real_decide = parts.decide
+_cursors: dict[str, int] = {}
 
 
 async def _mark_then_send(self: Relay) -> bool:
@@ -42,9 +43,10 @@ async def _mark_then_send(self: Relay) -> bool:
 
 
 async def _follow_cursor(self: Relay) -> bool:
+    """Remembers how far it came; a row whose transaction commits late lies behind it for ever."""
     if not await self._hold_lease():
         return False
-    cursor = getattr(self, "cursor", 0)
+    cursor = _cursors.get(self._database.dsn, 0)
     async with self._database.transaction() as db:
         rows = await db.fetch(
             "SELECT outbox_id, records FROM runtime.outbox WHERE outbox_id > $1 ORDER BY outbox_id", cursor
@@ -54,7 +56,7 @@ async def _follow_cursor(self: Relay) -> bool:
         )
     for row in rows:
         await self._transport.send(outbox.outgoing_of(row["records"]))
-        self.cursor = row["outbox_id"]  # type: ignore[attr-defined]
+        _cursors[self._database.dsn] = row["outbox_id"]
     return False
 
 
@@ -88,6 +90,7 @@ class Mutant:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
+        _cursors.clear()
         with patch(self.target, self.replacement):
             yield
 
@@ -103,5 +106,7 @@ MUTANTS = {
     "timeout is failure": Mutant(
         "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 0
     ),
-    "cursor outbox": Mutant("shared.runtime.outbox.Relay.step", _follow_cursor, "order_per_key", 2),
+    "cursor outbox": Mutant(
+        "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 2
+    ),
 }
