@@ -92,7 +92,7 @@ async def each_invoice_equals_its_shares(world: World) -> Violations:
         "invoicing",
         """
         SELECT part_id FROM part
-        WHERE gross_fen <> (SELECT sum((share ->> 'amount_fen')::bigint) FROM jsonb_array_elements(shares) AS share)
+        WHERE gross_fen IS DISTINCT FROM (SELECT sum((share ->> 'amount_fen')::bigint) FROM jsonb_array_elements(shares) AS share)
             OR gross_fen <> net_fen + tax_fen
         """,
     )

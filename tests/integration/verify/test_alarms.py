@@ -1,0 +1,122 @@
+"""Each invariant raises the alarm on a planted violation: a checker that can't complain proves nothing."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.verify.__main__ import CHECKS, violations
+from services.invoicing.domain.requests import Ask
+from shared.contracts.accounts import CashToppedUp
+from shared.domain.calendar import SHANGHAI
+from shared.runtime.transport import Outgoing
+from tests.databases import Databases
+from tests.examples import an_order
+from tests.world import FlowWorld, an_account
+
+pytestmark = pytest.mark.database
+
+NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
+
+OVERDRAWN = """
+    ALTER TABLE item DROP CONSTRAINT item_reserved_fen_check;
+    UPDATE item SET reserved_fen = -1, invoiceable_fen = invoiceable_fen + 1 WHERE number = 'O2'
+"""
+PARKED = """
+    INSERT INTO runtime.parked (consumer, topic, partition, "offset", header_names, header_values, reason, text, received_at, parked_at)
+    VALUES ('x', 'ledger.commands', 0, 0, '{}', '{}', 'X', 'x', now(), now())
+"""
+TOLD_TWICE = """
+    ALTER TABLE notification DROP CONSTRAINT notification_account_id_request_id_part_id_kind_channel_key;
+    INSERT INTO notification (account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at)
+    SELECT account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at FROM notification
+"""
+MOVED_BY_NOBODY = (
+    "UPDATE item SET invoiceable_fen = invoiceable_fen - 1, invoiced_fen = invoiced_fen + 1 WHERE number = 'O2'"
+)
+SQL: dict[str, tuple[str, str]] = {
+    "no_item_over_allocated": ("ledger", OVERDRAWN),
+    "columns_equal_replay_of_moves": ("ledger", MOVED_BY_NOBODY),
+    "sums_equal_items": ("ledger", "UPDATE balance_sum SET positive_fen = positive_fen + 1"),
+    "reserved_equals_what_reservations_hold": ("ledger", "UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1"),
+    "one_invoice_for_a_request_group": ("ledger", "UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1"),
+    "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
+    "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
+    "money_reconciles_with_the_platform": (
+        "invoicing",
+        "UPDATE part SET gross_fen = gross_fen + 1, net_fen = net_fen + 1",
+    ),
+    "each_invoice_equals_its_shares": ("invoicing", "UPDATE part SET shares = '[]'"),
+    "a_terminal_request_holds_nothing": ("ledger", "UPDATE reservation_item SET invoiced_fen = 0"),
+    "every_call_has_an_earlier_attempt": ("invoicing", "DELETE FROM attempt"),
+    "history_is_a_path": ("invoicing", "UPDATE part_history SET from_status = 'issued'"),
+    "every_record_accounted_for": ("ledger", "UPDATE runtime.consumer_offset SET next_offset = 0"),
+    "nothing_committed_left_unpublished": ("ledger", "UPDATE runtime.outbox SET sent_at = NULL"),
+    "nothing_of_our_own_is_parked": ("ledger", PARKED),
+    "every_effect_once": ("ledger", "UPDATE item SET number = 'elsewhere' WHERE number = 'O2'"),
+    "cash_equals_top_ups": ("ledger", "UPDATE cash SET topped_fen = topped_fen + 1"),
+    "one_notification_for_a_fact_and_channel": ("notification", TOLD_TWICE),
+    "every_invoice_was_told": ("notification", "DELETE FROM notification"),
+}
+
+
+@pytest.fixture
+async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[FlowWorld]:
+    """One invoice issued and told, one order left."""
+    flow = await FlowWorld(NOW).open(databases, tmp_path)
+    flow.stage.publish(an_account(1, at=NOW), source="/upstream/accounts")
+    flow.stage.publish(
+        CashToppedUp(account_id=1, occurred_at=NOW, number="T1", cash_fen=5), source="/upstream/accounts"
+    )
+    flow.stage.publish(an_order("O1", 106_000))
+    flow.stage.publish(an_order("O2", 500))
+    await flow.stage.settle()
+    await flow.request(Ask(1, "k1", numbers=("O1",)))
+    await flow.stage.let_pass(timedelta(minutes=2))
+    assert await violations(flow) == {}
+    yield flow
+    await flow.close()
+
+
+async def plant(world: FlowWorld, name: str) -> None:
+    if name in SQL:
+        service, statement = SQL[name]
+        owner = await asyncpg.connect(world.stage.processes[service].database.dsn)
+        await owner.execute(statement)
+        await owner.close()
+        return
+    issued = next(row for row in world.platform_log if row["event"] == "issued")
+    serial = (await world.rows("invoicing", "SELECT serial FROM part"))[0]["serial"]
+    if name == "one_document_for_a_part":
+        world.storage.log({**issued, "number": "1" * 20})
+    elif name == "numbers_and_serials_unique":
+        world.storage.log({**issued, "serial": serial})
+    elif name == "nothing_published_that_was_not_committed":
+        world.stage.log.append(Outgoing("ledger.events", b"1", b"{}", (("ce_id", b"nobody"),)))
+    elif name == "order_per_key":
+        _swap_two_messages(world)
+    elif name == "nothing_personal_in_clear":
+        world.stage.log.append(Outgoing("ledger.events", "示例科技有限公司".encode(), b"{}", ()))
+    else:
+        raise AssertionError(f"nothing is planted for {name}")
+
+
+def _swap_two_messages(world: FlowWorld) -> None:
+    """The part's second message stands where its first one stood."""
+    for partition in world.stage.log.of_topic("invoicing.events"):
+        records = world.stage.log.records[partition]
+        places = [place for place, record in enumerate(records) if b'"part_id"' in (record.value or b"")]
+        if len(places) > 1:
+            first, second = records[places[0]], records[places[1]]
+            records[places[0]], records[places[1]] = (
+                type(first)(partition, first.offset, second.key, second.value, second.headers),
+                type(first)(partition, second.offset, first.key, first.value, first.headers),
+            )
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in CHECKS])
+async def test_a_planted_violation_is_noticed(name: str, world: FlowWorld) -> None:
+    await plant(world, name)
+    assert name in await violations(world)
