@@ -18,7 +18,7 @@ run: stack ## whole stack and demo until Ctrl-C (RUN_EXIT=1, DETACH=1, KAFKA_NOD
 	@exec $(PYTHON) -m deploy.local run
 
 test: stack ## every test
-	@exec $(PYTHON) -m pytest -n 2 $(ARGS)
+	@exec $(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: python ## format, lint, types, house rules
 	@$(PYTHON) -m ruff format --check .
