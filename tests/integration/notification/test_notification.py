@@ -1,0 +1,150 @@
+"""Notification's handlers and workers on real PostgreSQL: told once, whatever is redelivered; never given up too early."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.notification import handlers, store
+from services.notification.adapters.port import Outcome, Refused, Sent, Unknown
+from services.notification.app import MIGRATIONS
+from services.notification.domain import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
+from shared.contracts.invoicing import (
+    DocumentsStored,
+    File,
+    InvoiceFailed,
+    InvoiceIssued,
+    InvoiceVoided,
+    RequestRefused,
+    Share,
+)
+from shared.contracts.message import Message
+from shared.contracts.notifications import NotificationFailed, NotificationSent
+from shared.contracts.titles import RecipientChanged, SealingKeyIssued
+from shared.runtime.database import Database
+from tests.conftest import OpenDatabase
+
+pytestmark = pytest.mark.database
+
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+PART = {
+    "account_id": 1,
+    "request_id": 5,
+    "part_id": 7,
+    "reservation_id": 9,
+    "subject": "ALIYUN_SERVICE",
+    "legal_entity": "ALIYUN",
+    "content": "ALIYUN/soft",
+    "tax_percent": 6,
+    "kind": "general",
+    "gross_fen": 106_000,
+    "net_fen": 100_000,
+    "tax_fen": 6_000,
+    "shares": [Share(group_no=1, amount_fen=106_000)],
+}
+ISSUED = InvoiceIssued.model_validate(
+    PART | {"serial": "0" * 20, "number": "26332000000000000001", "issued_at": NOW, "specimen": True}
+)
+FILE = File(name="a.pdf", media_type="application/pdf", object_key="a.pdf", size=1, sha256="0" * 64)
+STORED = DocumentsStored(account_id=1, request_id=5, part_id=7, number=ISSUED.number, gross_fen=106_000, files=(FILE,))
+FACTS = {
+    "issued": (handlers.invoice_issued, ISSUED, {"sms", "inbox"}),
+    "documents": (handlers.documents_stored, STORED, {"mail"}),
+    "failed": (
+        handlers.invoice_failed,
+        InvoiceFailed.model_validate(PART | {"serial": "0" * 20, "reason": "BUYER_TAX_ID"}),
+        {"mail", "sms", "inbox"},
+    ),
+    "voided": (handlers.invoice_voided, InvoiceVoided.model_validate(PART | {"reason": "CANCELLED"}), {"inbox"}),
+    "refused": (handlers.request_refused, RequestRefused(account_id=1, request_id=5, reason="ITEM_LOCKED"), {"inbox"}),
+}
+
+
+@pytest.fixture
+async def database(open_database: OpenDatabase) -> Database:
+    return await open_database(MIGRATIONS)
+
+
+async def channels(database: Database) -> dict[str, str]:
+    async with database.read() as db:
+        return {row["channel"]: row["status"] for row in await db.fetch("SELECT channel, status FROM notification")}
+
+
+@pytest.mark.parametrize("kind", FACTS)
+async def test_a_fact_is_told_on_its_channels_once(kind: str, database: Database) -> None:
+    handler, fact, wanted = FACTS[kind]
+    said = []
+    for _ in range(2):
+        async with database.transaction() as db:
+            said += await handler(fact, db, NOW)  # type: ignore[operator]
+    assert (await channels(database)).keys() == wanted
+    assert [type(one) for one in said] == ([NotificationSent] if "inbox" in wanted else [])
+
+
+async def claim(database: Database, at: datetime) -> Due | None:
+    async with database.transaction() as db:
+        return await store.claim_due(db, at, channel="mail")
+
+
+async def claimed(database: Database, at: datetime = NOW) -> Due:
+    due = await claim(database, at)
+    assert due is not None
+    return due
+
+
+async def came(database: Database, due: Due, outcome: Outcome | NoAddress) -> list[Message]:
+    async with database.transaction() as db:
+        return await handlers.attempted(due, outcome, db, NOW)
+
+
+@pytest.fixture
+async def told(database: Database) -> Database:
+    """A mail is due, and the account has said where to write to."""
+    async with database.transaction() as db:
+        await handlers.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
+        await handlers.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
+        await handlers.recipient_changed(RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW)
+        await handlers.documents_stored(STORED, db, NOW)
+    return database
+
+
+async def test_a_lower_version_of_the_recipient_is_ignored(told: Database) -> None:
+    assert (await claimed(told)).address == "sealed.v1.a.b"
+
+
+async def test_sent_is_said_once(told: Database) -> None:
+    due = await claimed(told)
+    assert [type(one) for one in await came(told, due, Sent())] == [NotificationSent]
+    assert await came(told, due, Sent()) == []
+    assert await channels(told) == {"mail": "sent"}
+
+
+async def test_a_refused_mail_has_failed_with_its_reason(told: Database) -> None:
+    (said,) = await came(told, await claimed(told), Refused("ADDRESS_REFUSED"))
+    assert isinstance(said, NotificationFailed)
+    assert said.reason == "ADDRESS_REFUSED"
+
+
+async def test_no_answer_is_asked_again_later_under_the_same_id(told: Database) -> None:
+    first = await claimed(told)
+    assert await came(told, first, Unknown("timeout")) == []
+    assert await claim(told, NOW) is None
+    again = await claimed(told, NOW + timedelta(seconds=AGAIN_SECONDS[0]))
+    assert again.notification_id == first.notification_id
+
+
+async def test_a_lease_that_ended_goes_to_another_and_the_first_word_no_longer_counts(told: Database) -> None:
+    slow = await claimed(told)
+    assert await claim(told, NOW) is None
+    other = await claimed(told, NOW + timedelta(seconds=LEASE_SECONDS + 1))
+    assert await came(told, slow, Refused("LATE")) == []
+    assert len(await came(told, other, Sent())) == 1
+
+
+async def test_a_missing_address_is_waited_for_and_then_given_up(told: Database) -> None:
+    at, said = NOW, []
+    for _ in range(WAIT_FOR_RECIPIENT_TRIES):
+        said = await came(told, await claimed(told, at), NoAddress())
+        at += timedelta(hours=2)
+    (end,) = said
+    assert isinstance(end, NotificationFailed)
+    assert end.reason == "NO_RECIPIENT"
