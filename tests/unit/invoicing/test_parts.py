@@ -1,0 +1,130 @@
+"""What the platform's answer makes of a part: a timeout is never a failure, a document is a fact."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.invoicing.adapters.port import (
+    Accepted,
+    Answer,
+    Cancelled,
+    Duplicate,
+    Failed,
+    Issued,
+    NotFound,
+    Processing,
+    Rejected,
+    Unknown,
+)
+from services.invoicing.domain import parts
+from services.invoicing.domain.parts import NEXT_STATUS, POLL_SECONDS, UNKNOWN_SECONDS, Claimed, Resting
+from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, Share
+
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+PART = Claimed(
+    account_id=1,
+    part_id=2,
+    request_id=3,
+    reservation_id=4,
+    subject="ALIYUN_SERVICE",
+    legal_entity="ALIYUN",
+    content="ALIYUN/soft",
+    tax_percent=6,
+    kind="general",
+    gross_fen=106,
+    net_fen=100,
+    tax_fen=6,
+    shares=(Share(group_no=1, amount_fen=106),),
+    lines=(),
+    serial="0" * 20,
+    step="submit",
+    tries=1,
+    epoch=1,
+    claimed_at=NOW,
+    reason=None,
+    text=None,
+    title={},
+    remark="",
+    wrapped_key=None,
+    traceparent=None,
+)
+ISSUED = Issued("1" * 20, NOW, 106, 100, 6, "qr", specimen=True)
+
+ANSWERS: list[tuple[Answer, str, str, timedelta | None]] = [
+    (Accepted(), "unsettled", "query", timedelta(seconds=POLL_SECONDS[0])),
+    (Duplicate(), "unsettled", "query", timedelta(seconds=POLL_SECONDS[0])),
+    (Processing(), "unsettled", "query", timedelta(seconds=POLL_SECONDS[0])),
+    (Unknown("timeout"), "unsettled", "query", timedelta(seconds=UNKNOWN_SECONDS[0])),
+    (Rejected("TOTALS", "wrong"), "unsettled", "query", timedelta()),
+    (NotFound(), "unsettled", "submit", timedelta()),
+    (Failed("BUYER_TAX_ID", "bad"), "failed", "query", None),
+    (Cancelled(), "cancelled", "query", None),
+    (ISSUED, "issued", "query", None),
+    (replace(ISSUED, gross_fen=107, net_fen=101), "differs", "query", None),
+]
+
+
+@pytest.mark.parametrize(("answer", "event", "step", "pause"), ANSWERS, ids=lambda value: type(value).__name__)
+def test_each_answer_has_its_consequence(answer: Answer, event: str, step: str, pause: timedelta | None) -> None:
+    change = parts.decide(PART, answer)
+    assert (change.event, change.next_step) == (event, step)
+    assert change.due_at == (None if pause is None else NOW + pause)
+
+
+def test_a_rejection_counts_only_when_the_platform_knows_of_nothing() -> None:
+    rejected = parts.decide(PART, Rejected("TOTALS", "wrong"))
+    asked = replace(PART, step="query", tries=2, reason=rejected.reason, text=rejected.text)
+    assert parts.decide(asked, NotFound()).event == "failed"
+    assert parts.decide(asked, ISSUED).event == "issued"
+
+
+@pytest.mark.parametrize("tries", [1, 2, 3, 10, 1000])
+def test_no_number_of_timeouts_makes_a_failure(tries: int) -> None:
+    change = parts.decide(replace(PART, tries=tries), Unknown("timeout"))
+    assert change.event == "unsettled"
+    assert change.due_at is not None
+    assert timedelta(0) < change.due_at - NOW <= timedelta(hours=1)
+
+
+def test_a_document_counts_in_any_state_but_only_once() -> None:
+    for status in ("queued", "submitting", "failed", "voided"):
+        assert NEXT_STATUS[status, "issued"] == "issued"
+    assert ("issued", "issued") not in NEXT_STATUS
+
+
+def test_what_has_ended_moves_for_nothing_but_a_document() -> None:
+    assert {event for status, event in NEXT_STATUS if status in ("failed", "voided")} == {"issued"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "fact"),
+    [
+        (ISSUED, "issued", InvoiceIssued),
+        (Failed("X", "y"), "failed", InvoiceFailed),
+        (Cancelled(), "voided", InvoiceVoided),
+    ],
+    ids=["issued", "failed", "voided"],
+)
+def test_the_world_is_told_when_a_part_rests(answer: Answer, status: str, fact: type) -> None:
+    (told,) = parts.facts_of(PART, parts.decide(PART, answer), status)
+    assert isinstance(told, fact)
+    assert parts.facts_of(PART, parts.decide(PART, answer), None) == []
+
+
+@pytest.mark.parametrize(
+    ("statuses", "ends"),
+    [
+        ([], None),
+        (["issued", "submitting"], None),
+        (["issued", "issued"], "invoiced"),
+        (["issued", "failed"], "partly_issued"),
+        (["issued", "voided"], "partly_issued"),
+        (["failed", "voided"], "failed"),
+        (["voided"], "voided"),
+        (["quarantined"], "invoiced"),
+    ],
+)
+def test_a_request_ends_with_its_last_part(statuses: list[str], ends: str | None) -> None:
+    end = parts.closing(1, 3, [Resting(status, None, None) for status in statuses])
+    assert (None if end is None else end.status) == ends

@@ -1,0 +1,116 @@
+"""A reservation is exact or refused, never over-allocates, and what is booked never exceeds what was reserved."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ledger.domain import booking
+from services.ledger.domain.booking import Held
+from services.ledger.domain.reserving import Candidate, Decision, Surroundings, reserve
+from shared.contracts.invoicing import InvoiceVoided, Share
+from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
+
+NOW = datetime(2026, 3, 20, tzinfo=UTC)
+NOTHING_ELSE = Surroundings(frozenset(), {})
+
+
+def items(amounts: list[int]) -> list[Candidate]:
+    return [
+        Candidate(
+            account_id=1,
+            item_id=number,
+            number=f"O{number}",
+            subject=("ALIYUN_SERVICE", "ALIYUN_GOODS")[number % 2],
+            content=("ALIYUN/soft", "ALIYUN/hw")[number % 2],
+            tax_percent=(6, 13)[number % 2],
+            cycle="202603",
+            spec=None,
+            occurred_at=NOW - timedelta(days=30 - number),
+            opens_at=NOW - timedelta(days=20),
+            invoiceable_fen=amount,
+            reserved_fen=0,
+        )
+        for number, amount in enumerate(amounts)
+    ]
+
+
+def decide(amounts: list[int], amount_fen: int | None) -> Decision:
+    ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=amount_fen)
+    return reserve(ask, None, items(amounts), NOTHING_ELSE, 3, NOW)
+
+
+AMOUNTS = st.lists(st.integers(0, 10**6), max_size=30)
+
+
+@given(AMOUNTS, st.one_of(st.none(), st.integers(1, 3 * 10**7)))
+def test_all_or_nothing_and_never_more_than_there_is(amounts: list[int], amount_fen: int | None) -> None:
+    decision = decide(amounts, amount_fen)
+    have = sum(amounts)
+    if isinstance(decision.answer, ReservationRefused):
+        assert decision.taken == ()
+        assert have < (amount_fen or 1)
+        return
+    total = sum(one.amount_fen for one in decision.taken)
+    assert total == decision.answer.total_fen == (have if amount_fen is None else amount_fen)
+    assert all(0 < one.amount_fen <= one.item.invoiceable_fen for one in decision.taken)
+    assert sum(group.amount_fen for group in decision.answer.groups) == total
+
+
+@given(AMOUNTS, st.integers(1, 10**6))
+def test_the_oldest_are_taken_first(amounts: list[int], amount_fen: int) -> None:
+    decision = decide(amounts, amount_fen)
+    if isinstance(decision.answer, BalanceReserved):
+        whole = [one.item.item_id for one in decision.taken if one.amount_fen == one.item.invoiceable_fen]
+        partly = [one.item.item_id for one in decision.taken if one.amount_fen < one.item.invoiceable_fen]
+        assert len(partly) <= 1
+        assert all(last > max(whole, default=-1) for last in partly)
+
+
+def test_an_earlier_answer_is_repeated_whatever_has_changed() -> None:
+    first = decide([100], None)
+    ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=5)
+    again = reserve(ask, first.answer, items([]), NOTHING_ELSE, 99, NOW)
+    assert (again.answer, again.new, again.moves()) == (first.answer, False, [])
+
+
+def a_part(shares: list[Share]) -> InvoiceVoided:
+    values = {
+        "account_id": 1,
+        "request_id": 2,
+        "part_id": 3,
+        "reservation_id": 4,
+        "subject": "S",
+        "legal_entity": "E",
+        "content": "C",
+    }
+    gross_fen = sum(share.amount_fen for share in shares)
+    figures = {
+        "tax_percent": 6,
+        "kind": "general",
+        "gross_fen": gross_fen,
+        "net_fen": gross_fen,
+        "tax_fen": 0,
+        "reason": "X",
+    }
+    return InvoiceVoided.model_validate(values | figures | {"shares": shares})
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=20), st.data())
+def test_what_is_booked_is_what_the_part_says_and_never_more_than_was_held(
+    reserved: list[int], data: st.DataObject
+) -> None:
+    held = [Held(1, number, 1, amount, 0, 0) for number, amount in enumerate(reserved)]
+    amount_fen = data.draw(st.integers(1, sum(reserved)))
+    part = a_part([Share(group_no=1, amount_fen=amount_fen)])
+    booked = booking.book(None, "issued", part, held)
+    assert sum(move.amount_fen for move in booked.moves) == amount_fen
+    assert all(one.invoiced_fen <= reserved[one.item_id] for one in booked.booked)
+    assert booking.book("issued", "issued", part, held) == booking.Booking()
+    assert booking.book("issued", "released", part, held) == booking.Booking()
+
+
+def test_a_late_document_takes_back_what_was_released() -> None:
+    released = [Held(1, 7, 1, 100, 0, 100)]
+    (move,) = booking.book("released", "issued", a_part([Share(group_no=1, amount_fen=100)]), released).moves
+    assert (move.from_bucket, move.to_bucket, move.amount_fen) == ("invoiceable", "invoiced", 100)
