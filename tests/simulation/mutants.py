@@ -101,10 +101,10 @@ MUTANTS = {
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),
     "new serial on retry": Mutant(
-        "services.invoicing.store.parts.claim_due", _new_serial, "one_document_for_a_part", 0
+        "services.invoicing.store.parts.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 0
+        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
     ),
     "cursor outbox": Mutant(
         "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 2

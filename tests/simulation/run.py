@@ -85,12 +85,14 @@ class Simulation:
         self.sent: list[tuple[Message, str, str]] = []
         self.numbers: dict[int, list[str]] = {account: [] for account in ACCOUNTS}
         self.asked: list[tuple[int, int]] = []
+        self.owners: list[Process] = []
         self.calm = False
 
     async def run(self, databases: Databases, folder: Path) -> Result:
         await self.world.open(databases, folder, FaultyDatabase)
         try:
             await self._registrations()
+            await self._second_owners()
             for _ in range(self.random.randint(*STEPS)):
                 await self._step(busy=True)
             for _ in range(STEPS_AFTER):
@@ -152,6 +154,14 @@ class Simulation:
         self.calm = True
         await self.stage.settle()
         self.calm = False
+
+    async def _second_owners(self) -> None:
+        """Another process of each service, on the same database, that believes to own the same partitions."""
+        for name in sorted(self.stage.processes):
+            one = self.stage.processes[name]
+            other = Process(one.service, one.database, one.log, one.clock, one.new_id, "2")
+            await other.start()
+            self.owners += [one, other]
 
     def _publish(self, message: Message, source: str) -> None:
         event_id = f"up-{len(self.sent)}"
@@ -223,9 +233,9 @@ class Simulation:
 
     # what processes do
 
-    async def _crashing(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    async def _crashing(self, name: str, work: Callable[[], Awaitable[object]], dying: Process | None = None) -> None:
         """The process may die in the middle of it; then it starts anew."""
-        process = self.stage.processes[name]
+        process = dying or self.stage.processes[name]
         assert isinstance(process.database, FaultyDatabase)
         if self._wrong():
             process.database.arm(self.random.choice(("before", "after")), self.random.randint(0, 2))
@@ -247,14 +257,14 @@ class Simulation:
         await self._restart(process)
 
     async def _deliver(self) -> None:
-        processes = [self.stage.processes[name] for name in sorted(self.stage.processes)]
-        waiting = [(process, *place) for process in processes for place in process.has_mail()]
+        waiting = [(process, *place) for process in self.owners for place in process.has_mail()]
         if not waiting:
             return
         process, subscription, partition = self.random.choice(waiting)
         count = self.random.choice((1, 2, 5, 50))
         self._note("deliver", subscription.group, partition, subscription.position[partition], count)
-        await self._crashing(process.service.name, lambda: process.transport.deliver(subscription, partition, count))
+        work = lambda: process.transport.deliver(subscription, partition, count)  # noqa: E731
+        await self._crashing(process.service.name, work, process)
 
     async def _rewind(self) -> None:
         """A rebalance gave the partition to somebody who starts further back; or two owners at once."""
