@@ -26,17 +26,26 @@ class Keep:
         self.path = path
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        number = len(list(self.path.iterdir())) + 1
+        number = len(mails(self.path)) + 1
         assert isinstance(envelope.content, bytes)
-        (self.path / f"{number:06d}.eml").write_bytes(envelope.content)
+        half = self.path / f"{number:06d}.half"
+        with half.open("wb") as file:
+            file.write(envelope.content)
+            file.flush()
+            os.fsync(file.fileno())
+        half.rename(half.with_suffix(".eml"))
         return "250 kept"
+
+
+def mails(path: Path) -> list[Path]:
+    return sorted(path.glob("*.eml"))
 
 
 def sink(path: Path, host: str, port: int) -> Starlette:
     keep = Keep(path)
 
     async def messages(_: Request) -> JSONResponse:
-        return JSONResponse([_summary(file) for file in sorted(path.iterdir())])
+        return JSONResponse([_summary(file) for file in mails(path)])
 
     async def ready(_: Request) -> JSONResponse:
         return JSONResponse({"ready": True})

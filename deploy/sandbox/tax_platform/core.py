@@ -1,7 +1,9 @@
 """What the platform decides, without protocol and storage: the same serial gets the same answer, a dead serial stays dead.
 
-Triggers for tests stand in the buyer's name: FAIL_BUYER_TAXNO (refused later, for good), SLOW (stays in work for a day),
-AMOUNT_SHIFT (issues another amount).
+Triggers for tests stand in the buyer's name or tax id or in the remark: FAIL_BUYER_TAXNO (refused later, for good), SLOW (stays
+in work for a day), AMOUNT_SHIFT (issues another amount), CANCEL_LOSE (no cancel comes in time), CANCEL_ACK_BUT_ISSUED (a cancel is
+acknowledged and the document comes all the same), TIMEOUT_LOST (the first submission never arrives), TIMEOUT_ISSUED (it arrives,
+its answer does not).
 """
 
 import hashlib
@@ -12,10 +14,21 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from deploy.sandbox.tax_platform.checks import malformed, wrong
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SPECIMEN = "SPECIMEN 样张"
 SLOW_SECONDS = 26 * 3600.0
-LINE_TOLERANCE, SUM_TOLERANCE = 600, 12_700  # hundredths of a fen
+KIND_CODES = {"special": "31", "general": "32"}
+TRIGGERS = (
+    "FAIL_BUYER_TAXNO",
+    "SLOW",
+    "AMOUNT_SHIFT",
+    "CANCEL_LOSE",
+    "CANCEL_ACK_BUT_ISSUED",
+    "TIMEOUT_LOST",
+    "TIMEOUT_ISSUED",
+)
 
 Answer = dict[str, Any]
 
@@ -37,6 +50,7 @@ class Task:
     issued_at: str = ""
     code: str = ""
     text: str = ""
+    kind: str = "general"
 
 
 class Storage(Protocol):
@@ -58,10 +72,22 @@ class Platform:
         self._storage = storage
         self._now = now
         self._delay = issue_delay_seconds
+        self._lost: set[str] = set()
 
-    def submit(self, order: dict[str, Any]) -> Answer:
+    def wire_fault(self, order: object) -> str:
+        """What a trigger does to the way here or back: "", "lose_request" or "lose_answer". Asked once for each submission."""
+        trigger = trigger_of(order)
+        if not isinstance(order, dict) or trigger not in ("TIMEOUT_LOST", "TIMEOUT_ISSUED"):
+            return ""
+        serial = str(order.get("serial"))
+        if serial in self._lost:
+            return ""
+        self._lost.add(serial)
+        return "lose_request" if trigger == "TIMEOUT_LOST" else "lose_answer"
+
+    def submit(self, order: object) -> Answer:
         answer = self._submit(order)
-        self._log_call("submit", str(order.get("serial")), answer)
+        self._log_call("submit", str(order.get("serial", "")) if isinstance(order, dict) else "", answer)
         return answer
 
     def query(self, serial: str) -> Answer:
@@ -75,10 +101,12 @@ class Platform:
         """An accepted cancel ends what is still in work; an issued document stays."""
         self.settle()
         task = self._storage.get(serial)
-        if task is not None and task.state == "processing":
+        taken = task is not None and task.state == "processing" and task.trigger != "CANCEL_LOSE"
+        if task is not None and taken and task.trigger != "CANCEL_ACK_BUT_ISSUED":
             task.state = "cancelled"
             self._storage.put(task)
-        answer = {"state": "accepted" if task is not None and task.state == "cancelled" else "too_late"}
+        ended = task is not None and task.state == "cancelled"
+        answer = {"state": "accepted" if taken or ended else "too_late"}
         self._log_call("cancel", serial, answer)
         return answer
 
@@ -109,25 +137,26 @@ class Platform:
             )
         self._storage.put(task)
 
-    def _submit(self, order: dict[str, Any]) -> Answer:
-        serial, digest = str(order["serial"]), _digest(order)
+    def _submit(self, order: object) -> Answer:
+        broken = malformed(order)
+        if broken is not None:
+            return _rejected(*broken)
+        assert isinstance(order, dict)
+        serial, digest = order["serial"], _digest(order)
         known = self._storage.get(serial)
+        if known is not None and known.digest == digest:
+            return {"state": "duplicate"}
         if known is not None:
-            same = known.digest == digest
-            return (
-                {"state": "duplicate"}
-                if same
-                else _rejected("SERIAL_REUSED", f"serial {serial} was used for another order")
-            )
-        wrong = _wrong(order)
-        if wrong is not None:
-            return wrong
-        buyer = order["buyer"]["name"]
-        trigger = next((name for name in ("FAIL_BUYER_TAXNO", "SLOW", "AMOUNT_SHIFT") if name in buyer), "")
+            return _rejected("SERIAL_REUSED", f"serial {serial} was used for another order")
+        found = wrong(order)
+        if found is not None:
+            return _rejected(*found)
+        trigger = trigger_of(order)
         delay = SLOW_SECONDS if trigger == "SLOW" else self._delay
         amounts = (order["gross_fen"], order["net_fen"], order["tax_fen"])
         due_at = self._now() + timedelta(seconds=delay)
-        self._storage.put(Task(serial, digest, order["seller"]["tax_id"], *amounts, trigger, "processing", due_at))
+        seller = order["seller"]["tax_id"]
+        self._storage.put(Task(serial, digest, seller, *amounts, trigger, "processing", due_at, kind=order["kind"]))
         return {"state": "accepted"}
 
     def _log_call(self, call: str, serial: str, answer: Answer) -> None:
@@ -141,36 +170,25 @@ class Platform:
         self._storage.log(row)
 
 
+def trigger_of(order: object) -> str:
+    """The first trigger that stands where customers write."""
+    if not isinstance(order, dict):
+        return ""
+    buyer = order.get("buyer")
+    written = [order.get("remark"), *([buyer.get("name"), buyer.get("tax_id")] if isinstance(buyer, dict) else [])]
+    text = " ".join(map(str, written))
+    return next((trigger for trigger in TRIGGERS if trigger in text), "")
+
+
 def _told(task: Task) -> Answer:
     if task.state == "issued":
-        qr = f"{SPECIMEN},01,{'32'},,{task.number},{task.gross_fen / 100:.2f},{task.issued_at[:10].replace('-', '')},,"
+        day, code = task.issued_at[:10].replace("-", ""), KIND_CODES[task.kind]
+        qr = f"{SPECIMEN},01,{code},,{task.number},{task.gross_fen // 100}.{task.gross_fen % 100:02d},{day},,"
         names = ("number", "issued_at", "gross_fen", "net_fen", "tax_fen")
         return {"state": "issued", "qr": qr, "specimen": True} | {name: getattr(task, name) for name in names}
     if task.state == "failed":
         return {"state": "failed", "code": task.code, "text": task.text, "serial_dead": True}
     return {"state": task.state}
-
-
-def _wrong(order: dict[str, Any]) -> Answer | None:
-    """What every provider checks before it takes an order."""
-    lines = order["lines"]
-    if order["net_fen"] + order["tax_fen"] != order["gross_fen"]:
-        return _rejected("TOTALS", "net and tax do not sum to gross")
-    if (sum(line["net_fen"] for line in lines), sum(line["tax_fen"] for line in lines)) != (
-        order["net_fen"],
-        order["tax_fen"],
-    ):
-        return _rejected("TOTALS", "the header is not the sum of the lines")
-    errors = [abs(line["net_fen"] * line["tax_percent"] - line["tax_fen"] * 100) for line in lines]
-    if max(errors) > LINE_TOLERANCE or sum(errors) > SUM_TOLERANCE:
-        return _rejected("TOLERANCE", "a line's tax is not its net times the rate")
-    if order["kind"] == "special" and not order["buyer"]["tax_id"]:
-        return _rejected("BUYER_TAX_ID", "a special invoice needs the buyer's tax id")
-    try:
-        json.dumps(order, ensure_ascii=False).encode("gbk")
-    except UnicodeEncodeError as error:
-        return _rejected("CHARACTER", f"{error.object[error.start]} cannot be printed")
-    return None
 
 
 def _rejected(code: str, text: str) -> Answer:

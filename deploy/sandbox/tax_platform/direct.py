@@ -1,16 +1,24 @@
 """The platform without a wire between: for simulation and worked examples. Faults are scripted call by call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
+from deploy.sandbox.tax_platform.core import Answer as Told
 from deploy.sandbox.tax_platform.core import Platform
 from services.invoicing.adapters.port import Answer, BlueOrder, Unknown
 from services.invoicing.adapters.tax_platform import understood
 
 Fault = Callable[[], str]
-"""Says what goes wrong with the next call: "" nothing, "lose_request", "lose_answer"."""
+"""Says what goes wrong with the next call: "" nothing; "lose_request", "lose_answer", "error_5xx", "slow" as over HTTP."""
+WITHOUT_EFFECT = ("lose_request", "error_5xx")
+
+
+def scripted(faults: Iterable[str]) -> Fault:
+    """The faults of the next calls, one a call; nothing goes wrong after the last."""
+    upcoming = iter(faults)
+    return lambda: next(upcoming, "")
 
 
 class DirectTaxPlatform:
@@ -27,11 +35,16 @@ class DirectTaxPlatform:
         pass
 
     async def submit(self, order: BlueOrder) -> Answer:
-        fault = self._fault()
-        if fault == "lose_request":
-            return Unknown("the request was lost")
-        answer = understood(self._platform.submit(asdict(order)))
-        return Unknown("the answer was lost") if fault == "lose_answer" else answer
+        content = asdict(order)
+        fault = self._fault() or self._platform.wire_fault(content)
+        return self._heard(fault, lambda: self._platform.submit(content))
 
     async def query(self, serial: str) -> Answer:
-        return Unknown("the answer was lost") if self._fault() else understood(self._platform.query(serial))
+        return self._heard(self._fault(), lambda: self._platform.query(serial))
+
+    def _heard(self, fault: str, act: Callable[[], Told]) -> Answer:
+        """A caller that waits no longer than for the other faults hears nothing of a slow answer either."""
+        if fault in WITHOUT_EFFECT:
+            return Unknown("the request was lost")
+        told = act()
+        return Unknown("the answer was lost") if fault else understood(told)

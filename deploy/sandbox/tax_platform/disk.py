@@ -1,7 +1,9 @@
 """The platform's own storage: SQLite, synced at every commit, so that a SIGKILL loses nothing that was acknowledged."""
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ INSERT OR IGNORE INTO number VALUES (1, 0);
 
 
 class Disk:
-    """Changes are kept when `commit` returns; the server commits before it answers."""
+    """What changes within `kept` is on the disk when it is left, or undone as a whole; the server answers after that."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,8 +29,13 @@ class Disk:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(SCHEMA)
 
-    def commit(self) -> None:
-        self._db.commit()
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        with self._db:
+            yield
+
+    def close(self) -> None:
+        self._db.close()
 
     def get(self, serial: str) -> Task | None:
         row = self._db.execute("SELECT body FROM task WHERE serial = ?", (serial,)).fetchone()

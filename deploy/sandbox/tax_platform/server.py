@@ -1,89 +1,99 @@
-"""The platform's HTTP interface. `POST /ops/faults` scripts what goes wrong with the next submissions, for tests:
-`lose_request` (no answer, no effect), `lose_answer` (effect, no answer), `error` (5xx, no effect)."""
+"""The platform's HTTP interface. `POST /ops/faults` takes a list of what goes wrong with the next calls, for tests; see faults."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deploy.sandbox.tax_platform.core import Platform
+from deploy.sandbox.tax_platform.core import Answer, Platform
 from deploy.sandbox.tax_platform.disk import Disk
+from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, Script, Torn
 
 LOOK_SECONDS = 0.1
 STATUS = {"accepted": 202, "duplicate": 409, "rejected": 422, "not_found": 404}
-FAULTS = {"lose_request", "lose_answer", "error"}
 
 
-def server(platform: Platform, disk: Disk) -> Starlette:
-    faults: list[str] = []
+class Server:
+    """Routes of one platform. Everything it answers is on the disk first."""
 
-    async def submit(request: Request) -> Response:
-        fault = faults.pop(0) if faults else ""
-        if fault == "error":
+    def __init__(self, platform: Platform, disk: Disk) -> None:
+        self._platform = platform
+        self._disk = disk
+        self._script = Script()
+        self._issuing: asyncio.Task[None] | None = None
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/invoices", self.submit, methods=["POST"]),
+            Route("/invoices/{serial}", self.query),
+            Route("/invoices/{serial}/cancel", self.cancel, methods=["POST"]),
+            Route("/log", self.log),
+            Route("/ops/faults", self.script, methods=["POST"]),
+            Route("/readyz", self.ready),
+        ]
+        return Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def submit(self, request: Request) -> Response:
+        order = _read(await request.body())
+        fault = self._script.next() or self._platform.wire_fault(order)
+        return await self._answered(fault, lambda: self._platform.submit(order))
+
+    async def query(self, request: Request) -> Response:
+        serial = request.path_params["serial"]
+        return await self._answered(self._script.next(), lambda: self._platform.query(serial))
+
+    async def cancel(self, request: Request) -> Response:
+        serial = request.path_params["serial"]
+        return await self._answered(self._script.next(), lambda: self._platform.cancel(serial))
+
+    async def log(self, _: Request) -> Response:
+        with self._disk.kept():
+            self._platform.settle()
+        return JSONResponse(self._disk.rows())
+
+    async def script(self, request: Request) -> Response:
+        if not self._script.add(_read(await request.body())):
+            return JSONResponse({"error": f"a list of {', '.join(FAULTS)}"}, 422)
+        return JSONResponse({"faults": self._script.upcoming})
+
+    async def ready(self, _: Request) -> Response:
+        """Not ready once nobody issues any more."""
+        alive = self._issuing is not None and not self._issuing.done()
+        return JSONResponse({"ready": alive}, 200 if alive else 503)
+
+    async def _answered(self, fault: str, act: Callable[[], Answer]) -> Response:
+        if fault == "error_5xx":
             return JSONResponse({"state": "error"}, 503)
         if fault == "lose_request":
-            return _cut()
-        answer = platform.submit(await request.json())
-        disk.commit()
-        return _cut() if fault == "lose_answer" else _answer(answer)
-
-    async def query(request: Request) -> Response:
-        answer = platform.query(request.path_params["serial"])
-        disk.commit()
-        return _answer(answer)
-
-    async def cancel(request: Request) -> Response:
-        answer = platform.cancel(request.path_params["serial"])
-        disk.commit()
-        return JSONResponse(answer)
-
-    async def log(_: Request) -> Response:
-        platform.settle()
-        disk.commit()
-        return JSONResponse(disk.rows())
-
-    async def script(request: Request) -> Response:
-        wanted = await request.json()
-        if not set(wanted) <= FAULTS:
-            return JSONResponse({"error": f"faults are {sorted(FAULTS)}"}, 422)
-        faults.extend(wanted)
-        return JSONResponse({"faults": faults})
-
-    async def ready(_: Request) -> Response:
-        return JSONResponse({"ready": True})
+            return Torn()
+        with self._disk.kept():
+            answer = act()
+        if fault == "lose_answer":
+            return Torn()
+        await asyncio.sleep(SLOW_ANSWER_SECONDS if fault == "slow" else 0)
+        return JSONResponse(answer, STATUS.get(answer["state"], 200))
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        issuing = asyncio.create_task(_issue(platform, disk))
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._issuing = asyncio.create_task(self._issue())
         yield
-        issuing.cancel()
+        self._issuing.cancel()
 
-    routes = [
-        Route("/invoices", submit, methods=["POST"]),
-        Route("/invoices/{serial}", query),
-        Route("/invoices/{serial}/cancel", cancel, methods=["POST"]),
-        Route("/log", log),
-        Route("/ops/faults", script, methods=["POST"]),
-        Route("/readyz", ready),
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    async def _issue(self) -> None:
+        while True:
+            with self._disk.kept():
+                self._platform.settle()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _issue(platform: Platform, disk: Disk) -> None:
-    while True:
-        platform.settle()
-        disk.commit()
-        await asyncio.sleep(LOOK_SECONDS)
-
-
-def _answer(answer: dict[str, object]) -> Response:
-    return JSONResponse(answer, STATUS.get(str(answer["state"]), 200))
-
-
-def _cut() -> Response:
-    """A gateway's answer when the connection behind it broke: says nothing of what happened."""
-    return Response(status_code=504)
+def _read(body: bytes) -> object:
+    """None for what is no JSON, which no call takes."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

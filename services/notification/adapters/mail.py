@@ -1,5 +1,7 @@
 """Mail over SMTP. The message id is ours and the same at every attempt; nothing a customer wrote reaches a header unchecked."""
 
+import asyncio
+import re
 from email.message import EmailMessage
 from email.policy import SMTP
 from types import TracebackType
@@ -11,6 +13,9 @@ from services.notification.adapters.port import Mail, Outcome, Refused, Sent, Un
 from shared.domain.remark import safe_in_header
 
 SEND_SECONDS = 20.0
+TOO_LARGE = 552
+MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+"""One plain address. Lists, display names and quoted or non-ASCII mailboxes are not what a customer registers."""
 
 
 class SmtpMailSender:
@@ -30,23 +35,35 @@ class SmtpMailSender:
     async def send(self, mail: Mail) -> Outcome:
         if not all(map(safe_in_header, (mail.recipient, mail.subject, *(one.name for one in mail.attachments)))):
             return Refused("BAD_HEADER")
+        if not MAILBOX.fullmatch(mail.recipient):
+            return Refused("BAD_ADDRESS")
         try:
-            await aiosmtplib.send(
-                _message(mail, self._sender),
-                sender=self._sender,
-                recipients=[mail.recipient],
-                hostname=self._host,
-                port=self._port,
-                start_tls=False,
-                timeout=SEND_SECONDS,
-            )
-        except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPSenderRefused):
-            return Refused("ADDRESS_REFUSED")
+            # The whole conversation within the lease, not each command of it.
+            async with asyncio.timeout(SEND_SECONDS):
+                await aiosmtplib.send(
+                    _message(mail, self._sender),
+                    sender=self._sender,
+                    recipients=[mail.recipient],
+                    hostname=self._host,
+                    port=self._port,
+                    start_tls=False,
+                    timeout=SEND_SECONDS,
+                )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return _refusal("ADDRESS_REFUSED", error.recipients[0].code)
+        except aiosmtplib.SMTPDataError as error:
+            return _refusal("MAIL_REFUSED", error.code)
         except aiosmtplib.SMTPResponseException as error:
-            return Refused("MAIL_REFUSED") if error.code >= 500 else Unknown(f"SMTP {error.code}")
+            # Of what is said before the data only the size is about this mail; the rest is about us, and may pass.
+            return Refused("MAIL_REFUSED") if error.code == TOO_LARGE else Unknown(f"SMTP {error.code}")
         except (aiosmtplib.SMTPException, OSError) as error:
             return Unknown(type(error).__name__)
         return Sent()
+
+
+def _refusal(reason: str, code: int) -> Outcome:
+    """5xx is for good; 4xx, such as greylisting, is for now."""
+    return Refused(reason) if code >= 500 else Unknown(f"SMTP {code}")
 
 
 def _message(mail: Mail, sender: str) -> EmailMessage:

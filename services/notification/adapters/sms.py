@@ -1,5 +1,6 @@
 """SMS over the gateway's HTTP interface. It sends one `out_id` once."""
 
+import asyncio
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +9,8 @@ import httpx2
 from services.notification.adapters.port import Outcome, Refused, Sent, Sms, Unknown
 
 SEND_SECONDS = 10.0
+NEVER = (400, 422)
+"""What the gateway says of the message itself. Any other refusal (401, 429, ...) is about us or the moment and may pass."""
 
 
 class HttpSmsSender:
@@ -24,11 +27,20 @@ class HttpSmsSender:
 
     async def send(self, sms: Sms) -> Outcome:
         try:
-            response = await self._client.post(
-                "/messages", json={"out_id": sms.out_id, "mobile": sms.mobile, "text": sms.text}
-            )
-        except httpx2.HTTPError as error:
+            async with asyncio.timeout(SEND_SECONDS):
+                response = await self._client.post(
+                    "/messages", json={"out_id": sms.out_id, "mobile": sms.mobile, "text": sms.text}
+                )
+        except (httpx2.HTTPError, TimeoutError) as error:
             return Unknown(type(error).__name__)
-        if 400 <= response.status_code < 500:
+        if response.status_code in NEVER:
             return Refused("NUMBER_REFUSED")
-        return Sent() if response.status_code == 200 else Unknown(f"HTTP {response.status_code}")
+        return Sent() if _taken(response) else Unknown(f"HTTP {response.status_code}")
+
+
+def _taken(response: httpx2.Response) -> bool:
+    """Only the gateway's own receipt counts, not any page that comes with a 200."""
+    try:
+        return response.status_code == 200 and "message_id" in response.json()
+    except (ValueError, TypeError):
+        return False

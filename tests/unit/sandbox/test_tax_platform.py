@@ -1,0 +1,322 @@
+"""The sandbox platform keeps the promises real ones make: one serial, one answer, one document, and no number twice."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.sandbox.tax_platform.core import Memory, Platform, Storage
+from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
+from deploy.sandbox.tax_platform.disk import Disk
+from services.invoicing.adapters.port import (
+    Accepted,
+    BlueOrder,
+    Duplicate,
+    Failed,
+    Issued,
+    NotFound,
+    OrderLine,
+    Party,
+    Rejected,
+    Unknown,
+)
+
+SERIAL = "S0000000000000000001"
+SELLER = {"name": "示例云计算有限公司", "tax_id": "91330106673959654P"}
+BANK = {"address": "", "phone": "", "bank_name": "", "bank_account": ""}
+Change = Callable[[dict[str, Any]], object]
+
+
+def an_order(serial: str = SERIAL, name: str = "示例科技有限公司", remark: str = "") -> dict[str, Any]:
+    line = {"name": "*信息技术服务*云服务", "spec": "", "net_fen": 10_000, "tax_percent": 6, "tax_fen": 600}
+    return {
+        "serial": serial,
+        "kind": "special",
+        "seller": SELLER | BANK,
+        "buyer": {"name": name, "tax_id": "91110108769914581E"} | BANK,
+        "lines": [line | {"tax_code": "3040203000000000000"}],
+        "gross_fen": 10_600,
+        "net_fen": 10_000,
+        "tax_fen": 600,
+        "remark": remark,
+        "drawer": "开票员",
+    }
+
+
+@dataclass
+class Desk:
+    """A platform with a clock that stands until it is moved."""
+
+    storage: Storage
+    rows: Callable[[], list[dict[str, Any]]]
+    at: datetime = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+    platform: Platform = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.platform = Platform(self.storage, lambda: self.at, 0.3)
+
+    def wait(self, seconds: float = 1.0) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    def states(self, serial: str = SERIAL) -> str:
+        return str(self.platform.query(serial)["state"])
+
+    def issued(self) -> list[dict[str, Any]]:
+        return [row for row in self.rows() if row["event"] == "issued"]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    if request.param == "memory":
+        memory = Memory()
+        yield Desk(memory, lambda: memory.rows)
+        return
+    disk = Disk(tmp_path)
+    yield Desk(disk, disk.rows)
+    disk.close()
+
+
+def test_an_order_is_accepted_at_once_and_issued_once_its_time_has_come(desk: Desk) -> None:
+    assert desk.platform.submit(an_order()) == {"state": "accepted"}
+    assert desk.states() == "processing"
+    desk.wait(0.3)
+    answer = desk.platform.query(SERIAL)
+    assert answer["number"] == "26332000000000000001"
+    assert (answer["gross_fen"], answer["net_fen"], answer["tax_fen"]) == (10_600, 10_000, 600)
+    assert answer["specimen"] is True
+    assert answer["qr"] == "SPECIMEN 样张,01,31,,26332000000000000001,106.00,20261124,,"
+
+
+def test_the_same_serial_gets_the_same_document_however_often_it_comes(desk: Desk) -> None:
+    first = [desk.platform.submit(an_order())["state"], desk.platform.submit(an_order())["state"]]
+    desk.wait()
+    seen = [desk.platform.query(SERIAL) for _ in range(3)]
+    assert desk.platform.submit(an_order()) == {"state": "duplicate"}
+    assert first == ["accepted", "duplicate"]
+    assert seen[0] == seen[1] == seen[2]
+    assert len(desk.issued()) == 1
+
+
+def test_another_order_under_a_used_serial_is_refused_and_changes_nothing(desk: Desk) -> None:
+    desk.platform.submit(an_order())
+    assert desk.platform.submit(an_order(remark="another"))["code"] == "SERIAL_REUSED"
+    desk.wait()
+    assert desk.states() == "issued"
+
+
+def test_a_dead_serial_stays_dead(desk: Desk) -> None:
+    order = an_order(name="FAIL_BUYER_TAXNO 有限公司")
+    assert desk.platform.submit(order)["state"] == "accepted"
+    desk.wait()
+    failed = desk.platform.query(SERIAL)
+    assert (failed["state"], failed["code"], failed["text"]) == ("failed", "BUYER_TAX_ID", "购方税号有误")
+    assert desk.platform.submit(order) == {"state": "duplicate"}
+    assert desk.platform.submit(an_order())["code"] == "SERIAL_REUSED"
+    desk.wait()
+    assert desk.states() == "failed"
+    assert desk.issued() == []
+
+
+def test_numbers_follow_the_year_of_issue_in_shanghai_and_are_never_used_twice(desk: Desk) -> None:
+    desk.at = datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
+    desk.platform.submit(an_order("S0000000000000000001"))
+    desk.platform.submit(
+        an_order("S0000000000000000002") | {"seller": SELLER | BANK | {"tax_id": "91110108000000002D"}}
+    )
+    desk.wait(0.5)
+    desk.platform.settle()
+    desk.platform.submit(an_order("S0000000000000000003"))
+    desk.wait(1)
+    desk.platform.settle()
+    assert [row["number"] for row in desk.issued()] == [
+        "26332000000000000001",
+        "26112000000000000002",
+        "27332000000000000003",
+    ]
+
+
+def test_the_log_has_every_call_and_every_document_in_the_words_the_checker_reads(desk: Desk) -> None:
+    desk.platform.submit(an_order())
+    desk.wait()
+    desk.platform.query(SERIAL)
+    desk.platform.cancel(SERIAL)
+    submitted, issued, asked, cancelled = desk.rows()
+    assert submitted == {
+        "event": "call",
+        "call": "submit",
+        "serial": SERIAL,
+        "answer": "accepted",
+        "at": "2026-11-24T02:00:00+00:00",
+    }
+    assert issued == {
+        "event": "issued",
+        "serial": SERIAL,
+        "number": "26332000000000000001",
+        "gross_fen": 10_600,
+        "net_fen": 10_000,
+        "tax_fen": 600,
+        "at": "2026-11-24T10:00:01+08:00",
+    }
+    assert (asked["call"], asked["answer"]) == ("query", "issued")
+    assert (cancelled["call"], cancelled["answer"]) == ("cancel", "too_late")
+
+
+WRONG: dict[str, tuple[str, Change]] = {
+    "the parts of the total": ("TOTALS", lambda order: order.update(net_fen=10_001)),
+    "the sum of the lines": ("TOTALS", lambda order: order["lines"].append(copy.copy(order["lines"][0]))),
+    "nothing to pay": ("TOTALS", lambda order: order.update(gross_fen=0, net_fen=-600)),
+    "a tax 7 fen off": (
+        "TOLERANCE",
+        lambda order: (order.update(gross_fen=10_607, tax_fen=607), order["lines"][0].update(tax_fen=607)),
+    ),
+    "a special invoice without a tax id": ("BUYER_TAX_ID", lambda order: order["buyer"].update(tax_id="")),
+    "nobody to pay": ("BUYER_NAME", lambda order: order["buyer"].update(name="")),
+    "an unknown seller": ("SELLER_TAX_ID", lambda order: order["seller"].update(tax_id="P")),
+    "a character outside GBK": ("CHARACTER", lambda order: order.update(remark="🧧")),
+    "no lines": ("FORMAT", lambda order: order.update(lines=[])),
+    "a line without its rate": ("FORMAT", lambda order: order["lines"][0].pop("tax_percent")),
+    "money that is no integer": ("FORMAT", lambda order: order.update(gross_fen=106.0)),
+    "a serial of another form": ("FORMAT", lambda order: order.update(serial="s-1")),
+    "an unknown kind": ("FORMAT", lambda order: order.update(kind="red")),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_an_order_that_breaks_a_rule_is_refused_and_leaves_its_serial_free(what: str, desk: Desk) -> None:
+    code, change = WRONG[what]
+    order = an_order()
+    change(order)
+    answer = desk.platform.submit(order)
+    assert (answer["state"], answer["code"]) == ("rejected", code)
+    assert desk.states() == "not_found"
+    assert desk.platform.submit(an_order()) == {"state": "accepted"}
+
+
+@pytest.mark.parametrize("thing", [None, [], "order", 7, {}])
+def test_what_is_no_order_is_refused(thing: object, desk: Desk) -> None:
+    assert desk.platform.submit(thing)["code"] == "FORMAT"
+
+
+def many_lines(count: int, tax_fen: int) -> dict[str, Any]:
+    line = an_order()["lines"][0] | {"net_fen": 100, "tax_fen": tax_fen}
+    net, tax = 100 * count, tax_fen * count
+    return an_order() | {"lines": [line] * count, "gross_fen": net + tax, "net_fen": net, "tax_fen": tax}
+
+
+def test_a_line_may_be_six_fen_off_and_all_of_them_127(desk: Desk) -> None:
+    assert desk.platform.submit(many_lines(21, 12))["state"] == "accepted"  # 21 x 6 = 126
+    refused = desk.platform.submit(many_lines(22, 12) | {"serial": "S0000000000000000002"})  # 22 x 6 = 132
+    assert refused["code"] == "TOLERANCE"
+
+
+def test_a_general_invoice_needs_no_tax_id(desk: Desk) -> None:
+    order = an_order() | {"kind": "general"}
+    order["buyer"]["tax_id"] = ""
+    assert desk.platform.submit(order) == {"state": "accepted"}
+
+
+def test_a_slow_one_stays_in_work_for_a_day_and_can_be_cancelled(desk: Desk) -> None:
+    desk.platform.submit(an_order(remark="SLOW"))
+    desk.wait(24 * 3600)
+    assert desk.states() == "processing"
+    assert desk.platform.cancel(SERIAL) == {"state": "accepted"}
+    assert desk.platform.cancel(SERIAL) == {"state": "accepted"}
+    desk.wait(24 * 3600)
+    assert desk.states() == "cancelled"
+    assert desk.platform.submit(an_order(remark="SLOW")) == {"state": "duplicate"}
+    assert desk.issued() == []
+
+
+@pytest.mark.parametrize(("trigger", "answer"), [("CANCEL_LOSE", "too_late"), ("CANCEL_ACK_BUT_ISSUED", "accepted")])
+def test_what_a_cancel_answers_decides_nothing(trigger: str, answer: str, desk: Desk) -> None:
+    desk.platform.submit(an_order(remark=trigger))
+    assert desk.platform.cancel(SERIAL) == {"state": answer}
+    desk.wait()
+    assert desk.states() == "issued"
+
+
+def test_a_cancel_of_what_nobody_knows_or_what_is_issued_is_too_late(desk: Desk) -> None:
+    assert desk.platform.cancel(SERIAL) == {"state": "too_late"}
+    desk.platform.submit(an_order())
+    desk.wait()
+    assert desk.platform.cancel(SERIAL) == {"state": "too_late"}
+    assert desk.states() == "issued"
+
+
+def test_a_shifted_amount_is_told_and_logged_alike(desk: Desk) -> None:
+    desk.platform.submit(an_order(name="AMOUNT_SHIFT 公司"))
+    desk.wait()
+    assert desk.platform.query(SERIAL)["gross_fen"] == desk.issued()[0]["gross_fen"] == 10_601
+
+
+def test_what_was_not_kept_as_a_whole_is_undone(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    platform = Platform(disk, lambda: datetime(2026, 11, 24, tzinfo=UTC), 0.3)
+
+    def break_off() -> None:
+        with disk.kept():
+            platform.submit(an_order())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert disk.rows() == []
+    with disk.kept():
+        platform.submit(an_order())
+    disk.close()
+    again = Disk(tmp_path)
+    assert again.get(SERIAL) is not None
+    assert len(again.rows()) == 1
+    again.close()
+
+
+# without a wire between
+
+
+def a_blue_order(remark: str = "") -> BlueOrder:
+    order = an_order(remark=remark)
+    parties = {role: Party(**order[role]) for role in ("seller", "buyer")}
+    return BlueOrder(**order | parties | {"lines": tuple(OrderLine(**line) for line in order["lines"])})
+
+
+def direct(*faults: str) -> tuple[DirectTaxPlatform, Memory]:
+    memory = Memory()
+    platform = Platform(memory, lambda: datetime(2026, 11, 24, tzinfo=UTC), 0.0)
+    return DirectTaxPlatform(platform, scripted(faults)), memory
+
+
+async def test_a_lost_answer_is_unknown_and_the_document_comes() -> None:
+    platform, _ = direct("lose_answer")
+    assert isinstance(await platform.submit(a_blue_order()), Unknown)
+    assert isinstance(await platform.query(SERIAL), Issued)
+
+
+@pytest.mark.parametrize("fault", ["lose_request", "error_5xx"])
+async def test_a_lost_request_is_unknown_and_nothing_comes_of_it(fault: str) -> None:
+    platform, memory = direct(fault)
+    assert isinstance(await platform.submit(a_blue_order()), Unknown)
+    assert memory.rows == []
+    assert await platform.query(SERIAL) == NotFound()
+    assert await platform.submit(a_blue_order()) == Accepted()
+    assert await platform.submit(a_blue_order()) == Duplicate()
+
+
+@pytest.mark.parametrize(("trigger", "found"), [("TIMEOUT_LOST", NotFound), ("TIMEOUT_ISSUED", Issued)])
+async def test_a_trigger_loses_the_first_submission_or_its_answer(trigger: str, found: type) -> None:
+    platform, _ = direct()
+    order = a_blue_order(remark=trigger)
+    assert isinstance(await platform.submit(order), Unknown)
+    assert isinstance(await platform.query(SERIAL), found)
+    assert isinstance(await platform.submit(order), Accepted | Duplicate)
+    assert isinstance(await platform.query(SERIAL), Issued)
+
+
+async def test_refusals_reach_the_caller_with_code_and_text() -> None:
+    platform, _ = direct()
+    assert await platform.submit(a_blue_order(remark="🧧")) == Rejected("CHARACTER", "'🧧' cannot be printed")
+    await platform.submit(a_blue_order(remark="FAIL_BUYER_TAXNO"))
+    assert await platform.query(SERIAL) == Failed("BUYER_TAX_ID", "购方税号有误")
