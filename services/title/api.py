@@ -1,9 +1,13 @@
 """What the gateway may ask of title. Every route is about one account."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.title import store
+from services.title import domain, store
+from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -19,8 +23,15 @@ class AccountView(BaseModel):
     recipient: RecipientView
 
 
+class FindingView(BaseModel):
+    """Why requests under this title will be refused, and what to do."""
+
+    code: str
+    text: str
+
+
 class TitleView(BaseModel):
-    """A title as it is printed; one is active at most."""
+    """A title as it is printed; one is active at most. With findings it cannot be used until they are mended."""
 
     title_id: int
     version: int
@@ -32,13 +43,14 @@ class TitleView(BaseModel):
     phone: str | None
     bank_name: str | None
     bank_account: str | None
+    findings: list[FindingView]
 
 
 def routes(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/accounts/{account_id}")
 
     @router.get("")
-    async def account(account_id: int) -> AccountView:
+    async def account(account_id: AccountId) -> AccountView:
         async with runtime.read() as db:
             found = await store.account(db, account_id)
             recipient = await store.recipient(db, account_id)
@@ -52,8 +64,19 @@ def routes(runtime: Runtime) -> APIRouter:
         )
 
     @router.get("/titles")
-    async def titles(account_id: int) -> list[TitleView]:
+    async def titles(account_id: AccountId) -> list[TitleView]:
         async with runtime.read() as db:
-            return [TitleView(**row) for row in await store.titles(db, account_id)]
+            return [_view(dict(row)) for row in await store.titles(db, account_id)]
+
+    @router.get("/recipients")
+    async def recipients(account_id: AccountId) -> list[RecipientView]:
+        async with runtime.read() as db:
+            found = await store.recipient(db, account_id)
+        return [RecipientView(**found)] if found else []
 
     return router
+
+
+def _view(title: Mapping[str, Any]) -> TitleView:
+    found = domain.finding(title["kind"], title["tax_id"])
+    return TitleView(**title, findings=[FindingView(code=found.code, text=found.text)] if found else [])

@@ -1,12 +1,19 @@
-"""Titles follow the real-name registration: one is active, the default one is what was registered (R-15)."""
+"""Titles follow the real-name registration: one is active, the default one is what was registered (R-15).
+
+An enterprise with a credit code that fails its check is registered all the same, for its bills are real and a mistyped code is
+mended by registering again. Its title shows a finding, and invoicing, which checks what it is sent, refuses with BAD_TAX_ID.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from shared.contracts.accounts import Registration
+from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
+from shared.domain.credit_code import check_credit_code
+from shared.domain.finding import Finding
 
 INDIVIDUAL = "个人"
 """The default title of a natural person is this word, not the name."""
@@ -18,10 +25,13 @@ Seal = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Account:
+    """`registered_at` is the business time of the latest registration, None before the first."""
+
     account_id: int
     status: str
     version: int
     wrapped_key: str
+    registered_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,11 @@ class NewTitle:
     bank_account: str | None
 
 
+def title_after(account: Account, fact: AccountRegistered | RegistrationChanged) -> NewTitle | None:
+    """The title that this registration gives; None if a later one came first. Of two of the same moment the last to arrive counts."""
+    return default_title(fact.registration) if fact.occurred_at == account.registered_at else None
+
+
 def default_title(registration: Registration) -> NewTitle:
     person = registration.kind == "individual"
     return NewTitle(
@@ -62,6 +77,11 @@ def default_title(registration: Registration) -> NewTitle:
         registration.bank_name,
         registration.bank_account,
     )
+
+
+def finding(kind: str, tax_id: str | None) -> Finding | None:
+    """What is wrong with the credit code of a title, or None; a natural person has none, and may have none."""
+    return None if kind == "individual" or tax_id is None else check_credit_code(tax_id)
 
 
 def key_issued(account: Account, fresh: bool) -> list[Message]:
@@ -81,11 +101,14 @@ def _title_changed(account: Account, title: Title, seal: Seal) -> TitleChanged:
     return TitleChanged.model_validate({"account_id": account.account_id} | plain | sealed)
 
 
-def recipient_changed(account: Account, mailbox: str | None, mobile: str | None, seal: Seal) -> list[Message]:
-    sealed = [None if text is None else seal(account.wrapped_key, text) for text in (mailbox, mobile)]
-    return [
-        RecipientChanged(account_id=account.account_id, version=account.version, mailbox=sealed[0], mobile=sealed[1])
-    ]
+def recipient_changed(account: Account, fact: AccountRegistered, changed: bool, seal: Seal) -> list[Message]:
+    """Told in full; nothing when a later registration has named another recipient."""
+    if not changed:
+        return []
+    mailbox, mobile = (
+        None if text is None else seal(account.wrapped_key, text) for text in (fact.mailbox, fact.mobile)
+    )
+    return [RecipientChanged(account_id=account.account_id, version=account.version, mailbox=mailbox, mobile=mobile)]
 
 
 def status_changed(account: Account) -> list[Message]:

@@ -16,13 +16,13 @@ NewKey = Callable[[], str]
 async def account_registered(
     fact: AccountRegistered, db: Connection, now: datetime, *, new_key: NewKey, seal: Seal
 ) -> list[Message]:
-    account, fresh = await store.next_version(db, fact.account_id, new_key(), None, now)
-    titles = await store.replace_active_title(db, account, domain.default_title(fact.registration), now)
-    await store.set_recipient(db, account, fact.mailbox, fact.mobile)
+    account, fresh = await store.next_version(db, fact.account_id, new_key(), None, fact.occurred_at, now)
+    titles = await store.replace_active_title(db, account, domain.title_after(account, fact), now)
+    changed = await store.set_recipient(db, account, fact)
     return [
         *domain.key_issued(account, fresh),
         *domain.titles_changed(account, titles, seal),
-        *domain.recipient_changed(account, fact.mailbox, fact.mobile, seal),
+        *domain.recipient_changed(account, fact, changed, seal),
         *domain.status_changed(account),
     ]
 
@@ -30,11 +30,11 @@ async def account_registered(
 async def registration_changed(
     fact: RegistrationChanged, db: Connection, now: datetime, *, new_key: NewKey, seal: Seal
 ) -> list[Message]:
-    account, fresh = await store.next_version(db, fact.account_id, new_key(), None, now)
-    titles = await store.replace_active_title(db, account, domain.default_title(fact.registration), now)
+    account, fresh = await store.next_version(db, fact.account_id, new_key(), None, fact.occurred_at, now)
+    titles = await store.replace_active_title(db, account, domain.title_after(account, fact), now)
     return [*domain.key_issued(account, fresh), *domain.titles_changed(account, titles, seal)]
 
 
 async def account_closed(fact: AccountClosed, db: Connection, now: datetime, *, new_key: NewKey) -> list[Message]:
-    account, fresh = await store.next_version(db, fact.account_id, new_key(), "closed", now)
+    account, fresh = await store.next_version(db, fact.account_id, new_key(), "closed", None, now)
     return [*domain.key_issued(account, fresh), *domain.status_changed(account)]

@@ -5,33 +5,44 @@ from datetime import datetime
 from asyncpg import Connection, Record
 
 from services.title.domain import Account, NewTitle, Title
+from shared.contracts.accounts import AccountRegistered
 
 TITLE = "title_id, version, status, kind, name, tax_id, address, phone, bank_name, bank_account"
 
 
 async def next_version(
-    db: Connection, account_id: int, wrapped_key: str, status: str | None, now: datetime
+    db: Connection,
+    account_id: int,
+    wrapped_key: str,
+    status: str | None,
+    registered_at: datetime | None,
+    now: datetime,
 ) -> tuple[Account, bool]:
-    """The account at its next version, and whether it is new. `wrapped_key` is used only if it is; a closed account stays closed."""
+    """The account at its next version, and whether it is new. `wrapped_key` is used only if it is; a closed account stays closed,
+    and of all registrations the latest counts."""
     row = await db.fetchrow(
         """
-        INSERT INTO account AS a (account_id, status, version, wrapped_key, changed_at)
-        VALUES ($1, coalesce($3, 'open'), 1, $2, $4)
-        ON CONFLICT (account_id) DO UPDATE SET version = a.version + 1, changed_at = $4,
-            status = CASE WHEN a.status = 'closed' THEN 'closed' ELSE coalesce($3, a.status) END
-        RETURNING account_id, status, version, wrapped_key
+        INSERT INTO account AS a (account_id, status, version, wrapped_key, registered_at, changed_at)
+        VALUES ($1, coalesce($3, 'open'), 1, $2, $4, $5)
+        ON CONFLICT (account_id) DO UPDATE SET version = a.version + 1, changed_at = $5,
+            status = CASE WHEN a.status = 'closed' THEN 'closed' ELSE coalesce($3, a.status) END,
+            registered_at = greatest(a.registered_at, $4)
+        RETURNING account_id, status, version, wrapped_key, registered_at
         """,
         account_id,
         wrapped_key,
         status,
+        registered_at,
         now,
     )
     assert row is not None
     return Account(**row), row["version"] == 1
 
 
-async def replace_active_title(db: Connection, account: Account, title: NewTitle, now: datetime) -> list[Title]:
+async def replace_active_title(db: Connection, account: Account, title: NewTitle | None, now: datetime) -> list[Title]:
     """The titles that changed: the one that was active, if it says something else, and the new one. The same title changes nothing."""
+    if title is None:
+        return []
     same = await db.fetchval(
         """
         SELECT EXISTS (SELECT FROM title WHERE account_id = $1 AND status = 'active'
@@ -72,17 +83,22 @@ async def replace_active_title(db: Connection, account: Account, title: NewTitle
     return [Title(**row) for row in (*old, *new)]
 
 
-async def set_recipient(db: Connection, account: Account, mailbox: str | None, mobile: str | None) -> None:
-    await db.execute(
+async def set_recipient(db: Connection, account: Account, fact: AccountRegistered) -> bool:
+    """Whether this is the recipient now: a later one stays."""
+    changed = await db.fetchval(
         """
-        INSERT INTO recipient (account_id, version, mailbox, mobile) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = excluded.mailbox, mobile = excluded.mobile
+        INSERT INTO recipient AS r (account_id, version, mailbox, mobile, said_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = excluded.mailbox,
+            mobile = excluded.mobile, said_at = excluded.said_at
+        WHERE r.said_at <= excluded.said_at RETURNING true
         """,
         account.account_id,
         account.version,
-        mailbox,
-        mobile,
+        fact.mailbox,
+        fact.mobile,
+        fact.occurred_at,
     )
+    return changed is not None
 
 
 async def account(db: Connection, account_id: int) -> Record | None:
