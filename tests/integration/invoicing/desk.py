@@ -1,0 +1,170 @@
+"""Invoicing's handlers and workers over one database, each in a transaction of its own, as a test calls them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.invoicing import handlers
+from services.invoicing.adapters.port import Answer
+from services.invoicing.domain.documents import DocumentJob, Made
+from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.invoicing.store import documents, parts
+from shared.contracts.accounts import Registration
+from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
+from shared.contracts.message import Message
+from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.domain.calendar import SHANGHAI
+from shared.domain.catalogue import Catalogue
+from shared.runtime.database import Database
+from shared.runtime.sealing import Sealer
+from tests.world import an_account
+
+NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
+SEALER = Sealer(b"0" * 32)
+KEY = SEALER.new_wrapped_key()
+CATALOGUE = Catalogue.load()
+CONTENTS = ("ALIYUN/soft", "ALIYUN/hw")
+Row = dict[str, Any]
+
+
+def a_title(
+    registration: Registration, account_id: int = 1, version: int = 1, status: str = "active", title_id: int = 1
+) -> TitleChanged:
+    """What title says of a registration."""
+    plain = registration.model_dump(exclude_none=True)
+    sealed = {name: SEALER.seal(KEY, text) for name, text in plain.items() if name != "kind"}
+    common = {"account_id": account_id, "title_id": title_id, "version": version, "status": status}
+    return TitleChanged.model_validate(common | sealed | {"kind": registration.kind})
+
+
+def a_group(group_no: int, content: str, amount_fen: int) -> Group:
+    subject = CATALOGUE.subjects[CATALOGUE.contents[content].subject]
+    return Group(
+        group_no=group_no,
+        account_id=1,
+        subject=subject.key,
+        content=content,
+        tax_percent=subject.tax_percent,
+        cycle="202603",
+        count=1,
+        amount_fen=amount_fen,
+        oldest_at=NOW,
+    )
+
+
+class Desk:
+    """One account at invoicing's desk."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # what title and the ledger say
+
+    async def heard(self, *facts: SealingKeyIssued | TitleChanged | AccountStatusChanged) -> None:
+        async with self.database.transaction() as db:
+            for fact in facts:
+                if isinstance(fact, SealingKeyIssued):
+                    await handlers.sealing_key_issued(fact, db, NOW)
+                elif isinstance(fact, TitleChanged):
+                    await handlers.title_changed(fact, db, NOW)
+                else:
+                    await handlers.account_status_changed(fact, db, NOW)
+
+    async def knows(self, account_id: int = 1, kind: str = "enterprise", **changed: str | None) -> None:
+        """An open account with a complete title, or with one field of it changed."""
+        registration = an_account(account_id, kind, at=NOW).registration.model_copy(update=changed)
+        await self.heard(
+            SealingKeyIssued(account_id=account_id, wrapped_key=KEY),
+            a_title(registration, account_id),
+            AccountStatusChanged(account_id=account_id, version=1, status="open"),
+        )
+
+    async def reserved(self, request_id: int, *amounts_fen: int) -> list[Message]:
+        """One group a subject: the first at 6 %, the second at 13 %."""
+        named = zip(CONTENTS, amounts_fen, strict=False)
+        groups = tuple(a_group(number, content, amount) for number, (content, amount) in enumerate(named, 1))
+        fact = BalanceReserved(
+            account_id=1, request_id=request_id, reservation_id=request_id, groups=groups, total_fen=sum(amounts_fen)
+        )
+        async with self.database.transaction() as db:
+            return await handlers.balance_reserved(fact, db, NOW, catalogue=CATALOGUE)
+
+    async def ledger_refused(self, request_id: int) -> list[Message]:
+        detail: dict[str, int | str] = {"need_fen": 2, "have_fen": 1, "shortfall_fen": 1}
+        fact = ReservationRefused(account_id=1, request_id=request_id, reason="INSUFFICIENT_INVOICEABLE", detail=detail)
+        async with self.database.transaction() as db:
+            return await handlers.reservation_refused(fact, db, NOW)
+
+    # what a customer asks
+
+    async def asked(self, ask: Ask) -> tuple[Taken | Refused, list[Message]]:
+        async with self.database.transaction() as db:
+            return await handlers.request_invoice(ask, db, NOW, unseal=SEALER.unseal)
+
+    async def taken(self, key: str = "k1") -> int:
+        answer, _ = await self.asked(Ask(1, key, numbers=("O1",)))
+        assert isinstance(answer, Taken), answer
+        return answer.request_id
+
+    async def cancelled(self, request_id: int) -> tuple[str | Refused, list[Message]]:
+        async with self.database.transaction() as db:
+            return await handlers.cancel_request(Cancel(1, request_id), db, NOW)
+
+    # what the workers do
+
+    async def claim(self, at: datetime = NOW) -> Claimed | None:
+        async with self.database.transaction() as db:
+            return await parts.claim_due(db, at)
+
+    async def claimed(self, at: datetime = NOW) -> Claimed:
+        part = await self.claim(at)
+        assert part is not None
+        return part
+
+    async def came(self, part: Claimed, answer: Answer) -> list[Message]:
+        async with self.database.transaction() as db:
+            return await handlers.platform_answered(part, answer, db, NOW)
+
+    async def queued_part(self, gross_fen: int = 106_000) -> int:
+        """A request with one part in the queue."""
+        request_id = await self.taken()
+        await self.reserved(request_id, gross_fen)
+        return request_id
+
+    async def job(self, at: datetime = NOW) -> DocumentJob | None:
+        async with self.database.transaction() as db:
+            return await documents.claim_due(db, at)
+
+    async def made(self, job: DocumentJob, made: Made) -> list[Message]:
+        async with self.database.transaction() as db:
+            return await handlers.documents_made(job, made, db, NOW)
+
+    # what can be seen
+
+    async def rows(self, query: str) -> list[Row]:
+        async with self.database.read() as db:
+            return [dict(row) for row in await db.fetch(query)]
+
+    async def request(self) -> Row:
+        (row,) = await self.rows("SELECT status, reason, cancel_wished, closed_at FROM request")
+        return row
+
+    async def parts(self) -> list[Row]:
+        return await self.rows("SELECT * FROM part ORDER BY part_no")
+
+    async def part(self) -> Row:
+        (row,) = await self.parts()
+        return row
+
+    async def history(self) -> list[str]:
+        rows = await self.rows("SELECT from_status || ' ' || to_status AS step FROM part_history ORDER BY change_no")
+        return [row["step"] for row in rows]
+
+
+def names(messages: Sequence[Message]) -> list[str]:
+    return [type(message).__name__ for message in messages]
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
