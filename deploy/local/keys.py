@@ -15,19 +15,23 @@ class Keys:
     service_token: str
     sealing_key: str
     database_password: str
+    tax_platform_secret: str
 
 
 def load(folder: Path) -> Keys:
     """The kept secrets, or new ones."""
     path = folder / "keys.json"
-    if not path.exists():
-        made = Keys(
-            service_token=secrets.token_urlsafe(32),
-            sealing_key=base64.b64encode(secrets.token_bytes(32)).decode(),
-            database_password=secrets.token_urlsafe(24),
-        )
-        write_private(path, json.dumps(asdict(made), indent=2))
-    return Keys(**json.loads(path.read_text()))
+    made = Keys(
+        service_token=secrets.token_urlsafe(32),
+        sealing_key=base64.b64encode(secrets.token_bytes(32)).decode(),
+        database_password=secrets.token_urlsafe(24),
+        tax_platform_secret=secrets.token_urlsafe(32),
+    )
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    keys = Keys(**asdict(made) | kept)
+    if asdict(keys) != kept:
+        write_private(path, json.dumps(asdict(keys), indent=2))
+    return keys
 
 
 def write_private(path: Path, text: str) -> None:

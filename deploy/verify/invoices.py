@@ -141,6 +141,7 @@ async def history_is_a_path(world: World) -> Violations:
     allowed = {
         ("queued", "submitting"), ("queued", "voided"), ("queued", "issued"), ("submitting", "submitting"), ("submitting", "issued"),
         ("submitting", "failed"), ("submitting", "voided"), ("submitting", "quarantined"), ("failed", "issued"), ("voided", "issued"),
+        ("queued", "quarantined"), ("failed", "quarantined"), ("voided", "quarantined"),
     }  # fmt: skip
     rows = await world.rows(
         "invoicing", "SELECT part_id, from_status, to_status FROM part_history ORDER BY part_id, change_no"

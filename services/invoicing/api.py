@@ -1,11 +1,12 @@
 """What the gateway may ask of invoicing. Every route is about one account, which the gateway took from the caller's key."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
 from asyncpg import Record
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Json
 
 from services.invoicing import handlers
@@ -18,6 +19,8 @@ from shared.runtime.objects import ObjectStore
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
+CalledAbout = Callable[[bytes, str], str | None]
+"""From the body and the signature of a callback to the serial it speaks of."""
 STATUS_OF = {"NOTHING_SELECTED": 422, "REMARK_TOO_LONG": 400, "REMARK_BAD_CHARACTER": 400, "REMARK_IRRELEVANT": 400, "BAD_TAX_ID": 400,
     "ACCOUNT_CLOSED": 403, "NO_INVOICE_PERMISSION": 403, "NOT_FOUND": 404}  # fmt: skip
 """All other refusals are 409: the request is well formed, the state of things is against it."""
@@ -151,6 +154,21 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
         content = await asyncio.wait_for(objects.get(row["object_key"]), timeout=10)
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
         return Response(content, media_type=row["media_type"], headers=headers)
+
+    return router
+
+
+def platform_routes(runtime: Runtime, *, called_about: CalledAbout) -> APIRouter:
+    """For the tax platform, which signs what it says. What it says only makes us ask."""
+    router = APIRouter()
+
+    @router.post("/tax-platform/callbacks", status_code=204, include_in_schema=False)
+    async def called(request: Request, signature: Annotated[str, Header()] = "") -> None:
+        serial = called_about(await request.body(), signature)
+        if serial is None:
+            detail = "Sign the body with the secret of this platform (HMAC-SHA256 in hex, header Signature) and name a `serial` in it."
+            raise Problem(401, "BAD_SIGNATURE", "Not signed by the tax platform", detail)
+        await runtime.intent(handlers.platform_called, serial)
 
     return router
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.invoicing import api, effects, handlers
 from services.invoicing.adapters.port import TaxPlatform
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform
+from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
 from services.invoicing.documents.renderer import Renderer
 from services.invoicing.store import documents, parts
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
@@ -28,6 +28,7 @@ def build(settings: Settings) -> Service:
 
 def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, objects: ObjectStore) -> Service:
     catalogue = Catalogue.load()
+    secret = settings.tax_platform_secret.get_secret_value()
     unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
     return Service(
         "invoicing",
@@ -58,5 +59,6 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
             ),
         ],
         routes=partial(api.routes, unseal=unseal, objects=objects, wait_seconds=settings.answer_wait_seconds),
+        public_routes=partial(api.platform_routes, called_about=partial(called_about, secret=secret)),
         resources=[platform, renderer],
     )

@@ -81,6 +81,11 @@ async def platform_answered(part: Claimed, answer: Answer, db: Connection, now: 
     return parts.after(parts.facts_of(part, change, status), closed, end)
 
 
+async def platform_called(serial: str, db: Connection, _: datetime) -> tuple[None, list[Message]]:
+    await part_rows.look_again(db, serial)
+    return None, []
+
+
 async def documents_made(job: DocumentJob, made: Made, db: Connection, _: datetime) -> list[Message]:
     settled = await document_rows.settle(db, job, made)
     return documents.stored(job, settled, made.files)

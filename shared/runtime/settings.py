@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     ] = 2.0
 
     tax_platform_url: Annotated[str, Field(description="the tax platform")] = "http://127.0.0.1:8111"
+    tax_platform_secret: Annotated[SecretStr, Field(description="with which the tax platform signs its callbacks")] = (
+        SecretStr("local-only")
+    )
     sms_url: Annotated[str, Field(description="the SMS gateway")] = "http://127.0.0.1:8112"
     smtp_host: Annotated[str, Field(description="the mail server")] = "127.0.0.1"
     smtp_port: Annotated[Port, Field(description="the mail server's port")] = 8125

@@ -121,6 +121,7 @@ class Simulation:
             (20, self._relay),
             (22, self._claim),
             (28, self._progress),
+            (3, self._call_back),
             (6, self._time),
             (2, self._rewind),
             (1, self._kill),
@@ -313,6 +314,15 @@ class Simulation:
         self.work.remove(work)
         self._note("outcome", work.runner.worker.name)
         await self._crashing(work.process, lambda: work.runner.outcome(work.claimed, work.answer))
+
+    async def _call_back(self) -> None:
+        """The platform speaks by itself of any serial it knows: early, late, twice, or of what has long ended."""
+        serials = sorted(self.world.storage.tasks)
+        if not serials:
+            return
+        serial = self.random.choice(serials)
+        self._note("call back", serial)
+        await self._crashing("invoicing", lambda: self.world.call_back(serial))
 
     async def _overlap(self) -> None:
         """A commit hangs; a later one passes it, and the relay runs in between."""

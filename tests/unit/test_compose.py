@@ -31,7 +31,9 @@ def compose() -> dict[str, Any]:
 def a_plan(replicas: int = 1, **environ: str) -> Plan:
     options = Options(environ, 1, replicas, False, False, None, None, None, None)
     with Ports() as ports:
-        return plan.make(options, Keys("token", "key", "password"), Path("state"), "postgresql://h/k", "h:9092", ports)
+        return plan.make(
+            options, Keys("token", "key", "password", "secret"), Path("state"), "postgresql://h/k", "h:9092", ports
+        )
 
 
 def test_the_supervisor_passes_only_names_that_are_settings() -> None:

@@ -73,6 +73,8 @@ class Platform:
         self._now = now
         self._delay = issue_delay_seconds
         self._lost: set[str] = set()
+        self.ended: list[str] = []
+        """Serials that came to an end and whose callers were not told yet. Forgotten in a crash: callers ask anyway."""
 
     def wire_fault(self, order: object) -> str:
         """What a trigger does to the way here or back: "", "lose_request" or "lose_answer". Asked once for each submission."""
@@ -105,6 +107,7 @@ class Platform:
         if task is not None and taken and task.trigger != "CANCEL_ACK_BUT_ISSUED":
             task.state = "cancelled"
             self._storage.put(task)
+            self.ended.append(serial)
         ended = task is not None and task.state == "cancelled"
         answer = {"state": "accepted" if taken or ended else "too_late"}
         self._log_call("cancel", serial, answer)
@@ -136,6 +139,7 @@ class Platform:
                 {"event": "issued", "serial": serial, "number": task.number, **amounts, "at": task.issued_at}
             )
         self._storage.put(task)
+        self.ended.append(serial)
 
     def _submit(self, order: object) -> Answer:
         broken = malformed(order)

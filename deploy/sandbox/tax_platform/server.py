@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deploy.sandbox.tax_platform.callbacks import Callbacks
 from deploy.sandbox.tax_platform.core import Answer, Platform
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, Script, Torn
@@ -21,9 +22,10 @@ STATUS = {"accepted": 202, "duplicate": 409, "rejected": 422, "not_found": 404}
 class Server:
     """Routes of one platform. Everything it answers is on the disk first."""
 
-    def __init__(self, platform: Platform, disk: Disk) -> None:
+    def __init__(self, platform: Platform, disk: Disk, callbacks: Callbacks) -> None:
         self._platform = platform
         self._disk = disk
+        self._callbacks = callbacks
         self._script = Script()
         self._issuing: asyncio.Task[None] | None = None
 
@@ -83,11 +85,13 @@ class Server:
         self._issuing = asyncio.create_task(self._issue())
         yield
         self._issuing.cancel()
+        await self._callbacks.close()
 
     async def _issue(self) -> None:
         while True:
             with self._disk.kept():
                 self._platform.settle()
+            self._callbacks.tell(self._platform.ended)
             await asyncio.sleep(LOOK_SECONDS)
 
 

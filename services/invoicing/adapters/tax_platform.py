@@ -1,6 +1,8 @@
 """The tax platform over HTTP. Whatever goes wrong on the way is `Unknown`: only the platform's own words decide anything."""
 
 import asyncio
+import hmac
+import json
 import re
 from dataclasses import asdict
 from datetime import datetime
@@ -26,6 +28,8 @@ from services.invoicing.adapters.port import (
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 NUMBER = re.compile(r"[0-9]{20}")
+SERIAL = re.compile(r"[0-9A-Z]{20}")
+QR_MAX = 500
 
 
 class HttpTaxPlatform:
@@ -93,8 +97,22 @@ def _issued(answer: object) -> Answer:
             "tax_fen": int(tax_fen),
             "qr": str(qr),
             "specimen": bool(specimen),
-        } if NUMBER.fullmatch(number):
+        } if NUMBER.fullmatch(number) and qr.isprintable() and len(qr) <= QR_MAX:
             at = datetime.fromisoformat(issued_at)
             if at.tzinfo is not None:
                 return Issued(number, at, gross_fen, net_fen, tax_fen, qr, specimen)
     return Unknown("a document that nobody understands")
+
+
+def called_about(body: bytes, signature: str, secret: str) -> str | None:
+    """The serial a callback speaks of; None unless the platform signed it (HMAC-SHA256 of the body, in hex)."""
+    expected = hmac.new(secret.encode(), body, "sha256").hexdigest()
+    if not hmac.compare_digest(signature.encode(), expected.encode()):
+        return None
+    try:
+        match json.loads(body):
+            case {"serial": str(serial)} if SERIAL.fullmatch(serial):
+                return serial
+    except ValueError:
+        pass
+    return None

@@ -3,6 +3,7 @@
 The states and the moves between them are a table. What isn't in the table changes nothing.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,8 +48,8 @@ NEXT_STATUS: dict[tuple[str, str], str] = {
     (SUBMITTING, "unsettled"): SUBMITTING,
     (SUBMITTING, "failed"): FAILED,
     (SUBMITTING, "cancelled"): VOIDED,
-    (SUBMITTING, "differs"): QUARANTINED,
     **{(status, "issued"): ISSUED for status in (QUEUED, SUBMITTING, FAILED, VOIDED)},
+    **{(status, "differs"): QUARANTINED for status in (QUEUED, SUBMITTING, FAILED, VOIDED)},
 }
 
 POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
@@ -56,6 +57,10 @@ POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 UNKNOWN_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """How long to wait before asking again when no answer came; the last one repeats. Never given up by time."""
 CANCELLED = "CANCELLED"
+REFUSED = "PLATFORM_REFUSED"
+"""Stands for a code of the platform that is none of its own."""
+PLAIN_CODE = re.compile(r"[A-Za-z0-9_./-]{1,64}")
+TEXT_MAX = 400
 CALL_SECONDS = 30.0
 LEASE_SECONDS = 2 * CALL_SECONDS
 
@@ -93,7 +98,7 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Change:
-    """What an answer changes. `fact` is accepted in any state and epoch; anything else only from the holder of the lease."""
+    """What an answer changes. A document is a fact, accepted in any state and epoch; all else only from the holder of the lease."""
 
     event: str
     next_step: str = "query"
@@ -107,7 +112,7 @@ class Change:
 
     @property
     def fact(self) -> bool:
-        return self.event == "issued"
+        return self.number is not None
 
 
 def decide(part: Claimed, answer: Answer) -> Change:
@@ -116,7 +121,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Issued():
             return _issued(part, answer)
         case Failed(code=code, text=text):
-            return Change("failed", reason=code, text=text)
+            return Change("failed", **_told(code, text))
         case NotFound() if (
             part.reason is not None
         ):  # refused on submission, and the query confirms that nothing came of it
@@ -126,7 +131,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Cancelled():
             return Change("cancelled", reason=CANCELLED)
         case Rejected(code=code, text=text):  # believed only when a query says so too
-            return Change("unsettled", due_at=part.claimed_at, reason=code, text=text)
+            return Change("unsettled", due_at=part.claimed_at, **_told(code, text))
         case Accepted() | Duplicate() | Processing():
             return Change("unsettled", due_at=_after(part, POLL_SECONDS), reason=part.reason, text=part.text)
         case _:
@@ -140,6 +145,16 @@ def _issued(part: Claimed, answer: Issued) -> Change:
         return change
     text = f"the platform issued {answer.gross_fen} fen ({answer.net_fen} + {answer.tax_fen}), we asked for {part.gross_fen}"
     return replace(change, event="differs", reason="AMOUNT_DIFFERS", text=text)
+
+
+def _told(code: str, text: str) -> dict[str, str]:
+    """The platform's words as a message and a row can hold them: a plain code, printable text of bounded length."""
+    plain = PLAIN_CODE.fullmatch(code) is not None
+    words = " ".join((text if plain else f"{code}: {text}").split())
+    return {
+        "reason": code if plain else REFUSED,
+        "text": "".join(filter(str.isprintable, words))[:TEXT_MAX],
+    }
 
 
 def _after(part: Claimed, pauses: Sequence[float]) -> datetime:

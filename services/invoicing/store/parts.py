@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from asyncpg import Connection, Record
 
-from services.invoicing.domain.parts import CANCELLED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
+from services.invoicing.domain.parts import CANCELLED, ISSUED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
 from services.invoicing.domain.requests import Cancel
 from services.invoicing.domain.splitting import Part
 from services.invoicing.store.documents import add_document_job
@@ -82,13 +82,15 @@ async def claim_due(db: Connection, at: datetime) -> Claimed | None:
     row = await db.fetchrow(
         f"""
         SELECT {CLAIMED}, p.status FROM part p JOIN request r USING (account_id, request_id)
-        WHERE p.status IN ('queued', 'submitting') AND p.due_at <= $1 AND (p.lease_until IS NULL OR p.lease_until < $1)
+        WHERE (p.status IN ('queued', 'submitting') OR p.recheck) AND p.due_at <= $1
+            AND (p.lease_until IS NULL OR p.lease_until < $1)
         ORDER BY p.due_at, p.account_id, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
         """,
         at,
     )
     if row is None:
         return None
+    status = NEXT_STATUS.get((row["status"], "claimed"), row["status"])
     await db.execute(
         """
         UPDATE part SET status = $3, next_step = 'query', tries = tries + 1, epoch = epoch + 1, lease_until = $4
@@ -96,7 +98,7 @@ async def claim_due(db: Connection, at: datetime) -> Claimed | None:
         """,
         row["account_id"],
         row["part_id"],
-        NEXT_STATUS[row["status"], "claimed"],
+        status,
         at + timedelta(seconds=LEASE_SECONDS),
     )
     await db.execute(
@@ -108,7 +110,7 @@ async def claim_due(db: Connection, at: datetime) -> Claimed | None:
         row["step"],
         at,
     )
-    await _tell_history(db, row["account_id"], row["part_id"], row["status"], NEXT_STATUS[row["status"], "claimed"], at)
+    await _tell_history(db, row["account_id"], row["part_id"], row["status"], status, at)
     return _claimed(row, at, taken=1)
 
 
@@ -138,12 +140,15 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
     )
     assert current is not None
     status = NEXT_STATUS.get((current["status"], made.event))
-    if status is None or (current["epoch"] != part.epoch and not made.fact):
+    if current["epoch"] != part.epoch and not made.fact:
+        return None
+    if status is None:
+        await _rest(db, part, made)
         return None
     await db.execute(
         """
         UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
-            specimen = $8, reason = $9, text = $10, qr = $11
+            specimen = $8, reason = $9, text = $10, qr = $11, recheck = false
         WHERE account_id = $1 AND part_id = $2
         """,
         part.account_id,
@@ -165,10 +170,38 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
             part.account_id,
             part.part_id,
         )
-    if made.fact:
+    if status == ISSUED:
         await add_document_job(db, part)
     await _tell_history(db, part.account_id, part.part_id, current["status"], status, now)
     return status
+
+
+async def _rest(db: Connection, part: Claimed, made: Change) -> None:
+    """A part that has ended stays as it is; while the platform's answer is open, it is asked again."""
+    await db.execute(
+        """
+        UPDATE part SET recheck = recheck AND $4, due_at = coalesce($5, due_at), lease_until = NULL
+        WHERE account_id = $1 AND part_id = $2 AND epoch = $3
+        """,
+        part.account_id,
+        part.part_id,
+        part.epoch,
+        made.event == "unsettled",
+        made.due_at,
+    )
+
+
+async def look_again(db: Connection, serial: str) -> None:
+    """Due at once, for a query, unless there is a document already."""
+    await db.execute(
+        """
+        UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('failed', 'voided')
+        FROM platform_serial s
+        WHERE s.serial = $1 AND p.account_id = s.account_id AND p.part_id = s.part_id
+            AND p.status IN ('queued', 'submitting', 'failed', 'voided')
+        """,
+        serial,
+    )
 
 
 async def _tell_history(db: Connection, account_id: int, part_id: int, before: str, after: str, at: datetime) -> None:
@@ -176,6 +209,7 @@ async def _tell_history(db: Connection, account_id: int, part_id: int, before: s
         """
         INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
         SELECT $1, $2, coalesce(max(change_no), 0) + 1, $3, $4, $5 FROM part_history WHERE account_id = $1 AND part_id = $2
+        HAVING $3 <> $4
         """,
         account_id,
         part_id,

@@ -87,14 +87,42 @@ def test_no_number_of_timeouts_makes_a_failure(tries: int) -> None:
     assert timedelta(0) < change.due_at - NOW <= timedelta(hours=1)
 
 
-def test_a_document_counts_in_any_state_but_only_once() -> None:
-    for status in ("queued", "submitting", "failed", "voided"):
-        assert NEXT_STATUS[status, "issued"] == "issued"
+@pytest.mark.parametrize("status", ["queued", "submitting", "failed", "voided"])
+def test_a_document_counts_in_any_state_but_only_once(status: str) -> None:
+    assert NEXT_STATUS[status, "issued"] == "issued"
+    assert NEXT_STATUS[status, "differs"] == "quarantined"
     assert ("issued", "issued") not in NEXT_STATUS
 
 
+def test_a_document_over_another_amount_is_a_fact_too() -> None:
+    assert parts.decide(PART, replace(ISSUED, gross_fen=107, net_fen=101)).fact
+    assert parts.decide(PART, ISSUED).fact
+    assert not parts.decide(PART, Failed("X", "y")).fact
+
+
 def test_what_has_ended_moves_for_nothing_but_a_document() -> None:
-    assert {event for status, event in NEXT_STATUS if status in ("failed", "voided")} == {"issued"}
+    ended = ("failed", "voided", "issued", "quarantined")
+    assert {event for status, event in NEXT_STATUS if status in ended} == {"issued", "differs"}
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "reason", "told"),
+    [
+        ("BUYER_TAX_ID", "购方税号有误", "BUYER_TAX_ID", "购方税号有误"),
+        ("购方 错误", "bad", "PLATFORM_REFUSED", "购方 错误: bad"),
+        ("", "", "PLATFORM_REFUSED", ":"),
+        ("X" * 65, "y", "PLATFORM_REFUSED", f"{'X' * 65}: y"),
+        ("E1", "a\x00b\nc\x1b[0m", "E1", "ab c[0m"),
+        ("E1", "长" * 1000, "E1", "长" * 400),
+    ],
+    ids=["plain", "not plain", "empty", "long code", "control characters", "long text"],
+)
+def test_the_platforms_words_fit_whatever_they_are(code: str, text: str, reason: str, told: str) -> None:
+    for answer in (Failed(code, text), Rejected(code, text)):
+        change = parts.decide(PART, answer)
+        assert (change.reason, change.text) == (reason, told)
+    (fact,) = parts.facts_of(PART, parts.decide(PART, Failed(code, text)), "failed")
+    assert isinstance(fact, InvoiceFailed)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""Tells the caller that something became of a serial: a signed POST, repeated until it is taken or it has been tried enough.
+
+Told at least once at best: whoever was away, or lost it in a crash of ours, asks.
+"""
+
+import asyncio
+import hmac
+import json
+import os
+
+import httpx2
+
+TRIES_MAX = 5
+PAUSE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+
+
+class Callbacks:
+    """To INVOICING_URL, signed with TAX_PLATFORM_SECRET; nobody is told when nobody is named."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self._url = url
+        self._secret = secret.encode()
+        self._client = httpx2.AsyncClient(timeout=ANSWER_SECONDS)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def from_environment(cls) -> "Callbacks":
+        base = os.environ.get("INVOICING_URL", "")
+        url = f"{base}/tax-platform/callbacks" if base else ""
+        return cls(url, os.environ.get("TAX_PLATFORM_SECRET", "local-only"))
+
+    def tell(self, serials: list[str]) -> None:
+        """Does not wait; empties the list."""
+        while serials:
+            serial = serials.pop(0)
+            if self._url:
+                task = asyncio.create_task(self._tell(serial))
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, serial: str) -> None:
+        body = json.dumps({"serial": serial}).encode()
+        headers = {"Signature": hmac.new(self._secret, body, "sha256").hexdigest(), "Content-Type": "application/json"}
+        for attempt in range(TRIES_MAX):
+            try:
+                answer = await self._client.post(self._url, content=body, headers=headers)
+            except httpx2.HTTPError:
+                await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+                continue
+            if answer.status_code < 500:
+                return
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+
+    async def close(self) -> None:
+        for task in self._telling:
+            task.cancel()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+        await self._client.aclose()
