@@ -121,7 +121,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Issued():
             return _issued(part, answer)
         case Failed(code=code, text=text):
-            return Change("failed", **_told(code, text))
+            return _saying(Change("failed"), code, text)
         case NotFound() if (
             part.reason is not None
         ):  # refused on submission, and the query confirms that nothing came of it
@@ -131,7 +131,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Cancelled():
             return Change("cancelled", reason=CANCELLED)
         case Rejected(code=code, text=text):  # believed only when a query says so too
-            return Change("unsettled", due_at=part.claimed_at, **_told(code, text))
+            return _saying(Change("unsettled", due_at=part.claimed_at), code, text)
         case Accepted() | Duplicate() | Processing():
             return Change("unsettled", due_at=_after(part, POLL_SECONDS), reason=part.reason, text=part.text)
         case _:
@@ -147,14 +147,12 @@ def _issued(part: Claimed, answer: Issued) -> Change:
     return replace(change, event="differs", reason="AMOUNT_DIFFERS", text=text)
 
 
-def _told(code: str, text: str) -> dict[str, str]:
+def _saying(change: Change, code: str, text: str) -> Change:
     """The platform's words as a message and a row can hold them: a plain code, printable text of bounded length."""
     plain = PLAIN_CODE.fullmatch(code) is not None
     words = " ".join((text if plain else f"{code}: {text}").split())
-    return {
-        "reason": code if plain else REFUSED,
-        "text": "".join(filter(str.isprintable, words))[:TEXT_MAX],
-    }
+    printable = "".join(filter(str.isprintable, words))[:TEXT_MAX]
+    return replace(change, reason=code if plain else REFUSED, text=printable)
 
 
 def _after(part: Claimed, pauses: Sequence[float]) -> datetime:

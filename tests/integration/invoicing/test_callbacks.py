@@ -104,7 +104,7 @@ async def test_it_is_said_again_until_it_is_taken(monkeypatch: pytest.MonkeyPatc
     platform = Callbacks(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SECRET)
     platform.tell(["0" * 20])
     await eventually("three tries", lambda: asyncio.sleep(0, len(seen) == 3))
-    await eventually("the end", lambda: asyncio.sleep(0, not platform._telling))  # noqa: SLF001
+    await eventually("the end", lambda: asyncio.sleep(0, not platform._telling))
     await platform.close()
     server.close()
     assert len(seen) == 3
