@@ -4,17 +4,22 @@ import json
 import os
 import urllib.error
 import urllib.request
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from shared.domain.calendar import SHANGHAI
 
 SERVICES = ("title", "ledger", "invoicing", "notification")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kaipiao, for operators.")
 parked = typer.Typer(no_args_is_help=True, help="Records that could not take effect: look, run again, or dismiss.")
 api_keys = typer.Typer(no_args_is_help=True, help="Keys for customers' programs.")
+clock = typer.Typer(no_args_is_help=True, help="The test clock, which moves all services together; not in production.")
 app.add_typer(parked, name="parked")
+app.add_typer(clock, name="clock")
 app.add_typer(api_keys, name="api-keys")
 
 Service = Annotated[str, typer.Option(help=f"one of {', '.join(SERVICES)}")]
@@ -82,6 +87,42 @@ def parked_dismiss(
     """Decide that it shall never take effect. Nothing is deleted."""
     _call(service, "POST", f"/ops/parked/{parked_id}/dismiss", {"by": by, "comment": comment})
     typer.echo("dismissed")
+
+
+@clock.command("show")
+def clock_show() -> None:
+    """Business time, how far it is ahead, and who follows it."""
+    typer.echo(_clock_text(_call("gateway", "GET", "/ops/clock")))
+
+
+@clock.command("set")
+def clock_set(
+    moment: Annotated[str, typer.Argument(help="2026-12-03T00:00+08:00; without an offset it is Shanghai's")],
+) -> None:
+    """Make it that moment everywhere. Time never goes back."""
+    try:
+        wanted = datetime.fromisoformat(moment)
+    except ValueError:
+        raise _stop(f"{moment} is no moment; write it as 2026-12-03T00:00+08:00") from None
+    wanted = wanted if wanted.tzinfo is not None else wanted.replace(tzinfo=SHANGHAI)
+    typer.echo(_clock_text(_call("gateway", "PUT", "/ops/clock", {"now": wanted.isoformat()})))
+
+
+@clock.command("advance")
+def clock_advance(days: Annotated[float, typer.Argument(help="how many days; 0.5 is twelve hours")]) -> None:
+    """Let time pass everywhere."""
+    now = datetime.fromisoformat(_call("gateway", "GET", "/ops/clock")["now"])
+    clock_set((now + timedelta(days=days)).isoformat())
+
+
+def _clock_text(view: dict[str, Any]) -> str:
+    now = datetime.fromisoformat(view["now"]).astimezone(SHANGHAI)
+    if view["clock"] == "system":
+        return f"{now:%Y-%m-%d %H:%M:%S} in Shanghai, wall time; there is no test clock"
+    ahead = timedelta(seconds=round(view["ahead_seconds"]))
+    return (
+        f"{now:%Y-%m-%d %H:%M:%S} in Shanghai, {ahead} ahead of wall time; followed by {', '.join(view['followers'])}"
+    )
 
 
 @api_keys.command("create")

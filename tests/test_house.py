@@ -86,13 +86,13 @@ def test_shared_imports_no_service_and_contracts_import_nothing_but_pydantic() -
     assert {m for path in tracked("shared/domain/*.py") for m in outsiders(path, "shared.domain")} == set()
 
 
-def test_kafka_is_known_in_one_file_of_the_runtime_only() -> None:
+def test_kafka_is_known_to_the_wire_port_and_the_test_clock_only() -> None:
     knowing = {
         name(path)
         for path in tracked("shared/*.py", "services/*.py")
         if {m.split(".")[0] for m in imports(path)} & {"aiokafka", "faststream"}
     }
-    assert knowing == {"shared/runtime/kafka.py"}
+    assert knowing == {"shared/runtime/kafka.py", "shared/runtime/shared_clock.py"}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -27,6 +27,7 @@ DATABASES = (*SERVICE_PORTS, "gateway")
 SMALL_PYTHON = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 MAY_BE_SAID = (
     "ENVIRONMENT",
+    "CLOCK",
     "TOPIC_REPLICATION",
     "TOPIC_MIN_INSYNC",
     "TAX_PLATFORM_URL",
@@ -80,6 +81,7 @@ def make(options: Options, keys: Keys, state: Path, database_url: str, kafka_boo
     copies = "3" if options.kafka_nodes == 3 else "1"
     shared = {
         "ENVIRONMENT": "local",
+        "CLOCK": "system" if options.environ.get("ENVIRONMENT") == "production" else "test",
         "DATABASE_URL": database_url,
         "KAFKA_BOOTSTRAP": kafka_bootstrap,
         "TOPIC_REPLICATION": copies,

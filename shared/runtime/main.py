@@ -19,6 +19,7 @@ from shared.runtime.database import WEATHER, Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
+from shared.runtime.shared_clock import SharedClock
 from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 
@@ -53,10 +54,14 @@ async def _serve(service: Service, settings: Settings) -> None:
     database = await Database.open(dsn, role, settings.database_pool)
     runtime = Runtime(service, database, KafkaTransport(settings, service.name, clock), clock, uuid7, settings.replica)
     watchdog = Watchdog(runtime)
+    shared = SharedClock(settings, f"{service.name}-{settings.replica}", clock) if settings.clock == "test" else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if shared is not None:
+                await stack.enter_async_context(shared.following())
+                runtime.spawn(shared.follow())
             for resource in service.resources:
                 await stack.enter_async_context(resource)
             await runtime.start()
@@ -71,7 +76,7 @@ async def _serve(service: Service, settings: Settings) -> None:
                     await task
         log.info("stopped")
 
-    app = web_app(runtime, settings.service_token.get_secret_value(), watchdog, f"Kaipiao {service.name}")
+    app = web_app(runtime, settings.service_token.get_secret_value(), watchdog, f"Kaipiao {service.name}", shared)
     app.router.lifespan_context = lifespan
     config = uvicorn.Config(
         app,

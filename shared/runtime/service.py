@@ -116,12 +116,13 @@ class Runtime:
 
     async def start(self) -> None:
         await self.transport.start()
-        self._spawn(self.relay.run(self.outbox.waker()))
+        self.spawn(self.relay.run(self.outbox.waker()))
         for runner in self.runners:
             for _ in range(runner.worker.concurrency):
-                self._spawn(runner.run(self.outbox.waker()))
+                self.spawn(runner.run(self.outbox.waker()))
 
-    def _spawn(self, work: "Any") -> None:  # noqa: ANN401 - a coroutine of any kind
+    def spawn(self, work: "Any") -> None:  # noqa: ANN401 - a coroutine of any kind
+        """Runs until the service stops; the watchdog ends the process if it ends before."""
         self._tasks.append(asyncio.create_task(work))
 
     def failed_task(self) -> BaseException | None:

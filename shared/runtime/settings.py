@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -18,6 +18,12 @@ class Settings(BaseSettings):
     environment: Annotated[Literal["local", "production"], Field(description="production refuses the test clock")] = (
         "local"
     )
+    clock: Annotated[
+        Literal["system", "test"],
+        Field(
+            description="test: business time is wall time plus what `kaipiao clock` says, for all processes together"
+        ),
+    ] = "system"
     replica: Annotated[str, Field(description="name of this replica, unique among those of its service")] = "1"
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="least level written")] = (
         "INFO"
@@ -69,6 +75,13 @@ class Settings(BaseSettings):
     )
 
     otlp_endpoint: Annotated[str, Field(description="OTLP/HTTP receiver of traces; empty turns export off")] = ""
+
+    @field_validator("clock")
+    @classmethod
+    def _production_has_the_time_it_is(cls, clock: str, known: ValidationInfo) -> str:
+        if clock == "test" and known.data.get("environment") == "production":
+            raise ValueError("the test clock is refused in production; set it to system, or ENVIRONMENT to local")
+        return clock
 
     def dsn(self, service: str) -> str:
         """The database of one service."""

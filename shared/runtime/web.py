@@ -2,19 +2,20 @@
 
 import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.runtime import metrics, parked, tracing
 from shared.runtime.database import WEATHER
 from shared.runtime.parked import Parked, ParkedContent, Status
 from shared.runtime.service import Runtime
+from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
 from shared.runtime.watchdog import Watchdog
 
 PROBLEM = "application/problem+json"
@@ -64,7 +65,9 @@ def service_token(expected: str) -> Any:  # noqa: ANN401 - FastAPI's dependency
     return Depends(check)
 
 
-def web_app(runtime: Runtime, token: str, watchdog: Watchdog, title: str) -> FastAPI:
+def web_app(
+    runtime: Runtime, token: str, watchdog: Watchdog, title: str, shared_clock: SharedClock | None = None
+) -> FastAPI:
     app = FastAPI(title=title, docs_url=None, redoc_url=None)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -74,6 +77,7 @@ def web_app(runtime: Runtime, token: str, watchdog: Watchdog, title: str) -> Fas
     app.add_exception_handler(Exception, _bug)
     app.include_router(_health(runtime, watchdog))
     app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
+    app.include_router(_clock(runtime, shared_clock), dependencies=[service_token(token)], include_in_schema=False)
     if runtime.service.routes is not None:
         app.include_router(runtime.service.routes(runtime), dependencies=[service_token(token)])
     if runtime.service.public_routes is not None:
@@ -167,6 +171,51 @@ def _operations(runtime: Runtime) -> APIRouter:
         except LookupError:
             raise _not_parked(parked_id) from None
         return {"status": "dismissed"}
+
+    return router
+
+
+class ClockView(BaseModel):
+    """Business time, and how far it is ahead of wall time. `followers` move with it."""
+
+    clock: Literal["system", "test"]
+    now: AwareDatetime
+    ahead_seconds: float
+    followers: list[str]
+
+
+class Moment(BaseModel):
+    now: AwareDatetime
+
+
+def _clock(runtime: Runtime, shared_clock: SharedClock | None) -> APIRouter:
+    router = APIRouter(prefix="/ops/clock")
+
+    @router.get("")
+    async def clock_show() -> ClockView:
+        clock = runtime.clock
+        kind: Literal["system", "test"] = "system" if shared_clock is None else "test"
+        followers = [] if shared_clock is None else shared_clock.followers
+        return ClockView(clock=kind, now=clock.now(), ahead_seconds=clock.offset.total_seconds(), followers=followers)
+
+    @router.put("")
+    async def clock_move(moment: Moment) -> ClockView:
+        if shared_clock is None:
+            detail = "This system runs on wall time. Start it with CLOCK=test, which production refuses."
+            raise Problem(409, "CLOCK_IS_SYSTEM", "There is no test clock", detail)
+        try:
+            await shared_clock.move_to(moment.now)
+        except TimeCannotGoBack:
+            now = runtime.clock.now().isoformat()
+            detail = f"It is {now} already; name a later moment than that, or start anew with `make clean-data`."
+            raise Problem(409, "TIME_CANNOT_GO_BACK", "Time cannot go back", detail, now=now) from None
+        except NotAcknowledged as error:
+            late = ", ".join(error.late)
+            detail = (
+                f"The clock has moved, but {late} did not say so in time. Ask again: who has ended is no longer asked."
+            )
+            raise Problem(504, "CLOCK_NOT_ACKNOWLEDGED", "Somebody may be late", detail, late=error.late) from None
+        return await clock_show()
 
     return router
 

@@ -14,6 +14,7 @@ from deploy.sandbox.tax_platform.callbacks import Callbacks
 from deploy.sandbox.tax_platform.core import Answer, Platform
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, Script, Torn
+from shared.runtime.shared_clock import SharedClock
 
 LOOK_SECONDS = 0.1
 STATUS = {"accepted": 202, "duplicate": 409, "rejected": 422, "not_found": 404}
@@ -22,10 +23,17 @@ STATUS = {"accepted": 202, "duplicate": 409, "rejected": 422, "not_found": 404}
 class Server:
     """Routes of one platform. Everything it answers is on the disk first."""
 
-    def __init__(self, platform: Platform, disk: Disk, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        disk: Disk,
+        callbacks: Callbacks,
+        following: Callable[[], SharedClock] | None = None,
+    ) -> None:
         self._platform = platform
         self._disk = disk
         self._callbacks = callbacks
+        self._following = following
         self._script = Script()
         self._issuing: asyncio.Task[None] | None = None
 
@@ -82,10 +90,14 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._issuing = asyncio.create_task(self._issue())
-        yield
-        self._issuing.cancel()
-        await self._callbacks.close()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._following is not None:
+                shared = await stack.enter_async_context(self._following().following())
+                stack.callback(asyncio.create_task(shared.follow()).cancel)
+            self._issuing = asyncio.create_task(self._issue())
+            stack.callback(self._issuing.cancel)
+            yield
+            await self._callbacks.close()
 
     async def _issue(self) -> None:
         while True:
