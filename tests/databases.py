@@ -9,6 +9,7 @@ import asyncpg
 
 from shared.runtime import migrations
 from shared.runtime.database import Database
+from shared.runtime.roles import Roles, roles_of
 from shared.runtime.settings import database_of
 
 
@@ -20,8 +21,8 @@ class Databases:
     templates: dict[Path, str] = field(default_factory=dict)
     count: int = 0
 
-    async def dsn(self, folder: Path) -> tuple[str, str]:
-        """A fresh database with these migrations, and the role to serve as."""
+    async def dsn(self, folder: Path) -> tuple[str, Roles]:
+        """A fresh database with these migrations, and its roles."""
         if folder not in self.templates:
             mark = hashlib.blake2b(str(folder).encode(), digest_size=4).hexdigest()
             await migrations.migrate(self._dsn(f"template_{mark}"), folder, datetime.now(UTC))
@@ -31,7 +32,7 @@ class Databases:
         template = self.templates[folder]
         await self._as_owner(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
-        return self._dsn(f"test_{self.count}"), migrations.serving_role(template)
+        return self._dsn(f"test_{self.count}"), roles_of(template)
 
     async def drop(self, dsn: str) -> None:
         await self._as_owner(f'DROP DATABASE "{dsn.rpartition("/")[2]}" WITH (FORCE)')
@@ -44,8 +45,8 @@ class Databases:
             await db.close()
 
     async def open(self, folder: Path, connections: int = 8, kind: type[Database] = Database) -> Database:
-        dsn, role = await self.dsn(folder)
-        return await kind.open(dsn, role, connections)
+        dsn, roles = await self.dsn(folder)
+        return await kind.open(dsn, roles, connections)
 
     def _dsn(self, name: str) -> str:
         return database_of(self.server, name)

@@ -113,7 +113,7 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
         before: int = LARGEST_ID + 1,
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> list[RequestView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             return [RequestView(**row) for row in await pages.requests_before(db, account_id, before, limit)]
 
     @router.get("/invoice-requests/{request_id}")
@@ -133,12 +133,12 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
         before: int = LARGEST_ID + 1,
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> list[InvoiceView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             return [InvoiceView(**row) for row in await pages.invoices_before(db, account_id, before, limit)]
 
     @router.get("/invoices/{number}")
     async def get_invoice(account_id: int, number: str) -> InvoiceView:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             row = await pages.invoice(db, account_id, number)
         if row is None:
             raise _not_found("invoice", number)
@@ -147,7 +147,7 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
     @router.get("/invoices/{number}/files/{form}")
     async def get_file(account_id: int, number: str, form: str) -> Response:
         name = f"{number}.{form}"
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             row = await pages.file(db, account_id, number, name)
         if row is None:
             raise _not_found("file", name)
@@ -174,7 +174,7 @@ def platform_routes(runtime: Runtime, *, called_about: CalledAbout) -> APIRouter
 
 
 async def _view(runtime: Runtime, account_id: int, request_id: int) -> RequestView:
-    async with runtime.read() as db:
+    async with runtime.read(account_id) as db:
         row = await pages.request(db, account_id, request_id)
         invoices = await pages.parts_of_request(db, account_id, request_id)
     if row is None:

@@ -57,12 +57,12 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/balances")
     async def balances(account_id: int) -> list[Balance]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             return [balance(sums) for sums in await pages.sums(db, account_id, runtime.clock.now())]
 
     @router.get("/cash")
     async def cash(account_id: int) -> Cash:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             cash_fen = await pages.cash_fen(db, account_id)
             sums = await pages.sums(db, account_id, runtime.clock.now())
         deficit_fen = -sum(one.negative_fen for one in sums)
@@ -76,7 +76,7 @@ def routes(runtime: Runtime) -> APIRouter:
         cycle: str | None = None,
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> ItemPage:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             rows = await pages.items_after(db, account_id, _after(cursor), subject, cycle, limit)
         last = rows[-1] if len(rows) == limit else None
         following = f"{last['occurred_at'].isoformat()}_{last['item_id']}" if last is not None else None
@@ -84,7 +84,7 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/items/{number}")
     async def item(account_id: int, number: str) -> list[ItemView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             rows = await pages.items_of_number(db, account_id, number)
         if not rows:
             detail = f"This account has no order or bill {number} (yet); it appears when billing has published it."

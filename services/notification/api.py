@@ -31,7 +31,7 @@ def routes(runtime: Runtime) -> APIRouter:
     async def notifications(
         account_id: int, before: int = LARGEST_ID + 1, limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50
     ) -> list[NotificationView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             return [NotificationView(**row) for row in await store.page(db, account_id, before, limit)]
 
     return router

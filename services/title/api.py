@@ -51,7 +51,7 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("")
     async def account(account_id: AccountId) -> AccountView:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             found = await store.account(db, account_id)
             recipient = await store.recipient(db, account_id)
         if found is None:
@@ -65,12 +65,12 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/titles")
     async def titles(account_id: AccountId) -> list[TitleView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             return [_view(dict(row)) for row in await store.titles(db, account_id)]
 
     @router.get("/recipients")
     async def recipients(account_id: AccountId) -> list[RecipientView]:
-        async with runtime.read() as db:
+        async with runtime.read(account_id) as db:
             found = await store.recipient(db, account_id)
         return [RecipientView(**found)] if found else []
 

@@ -12,6 +12,8 @@ import asyncpg
 from asyncpg import Connection
 from asyncpg.pool import PoolConnectionProxy
 
+from shared.runtime.roles import Roles
+
 WEATHER = (
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,  # serialisation, deadlock
@@ -25,6 +27,8 @@ WEATHER = (
     TimeoutError,
 )
 
+SERVE_TIMEOUT = "5s"
+"""Whoever waits for an answer over HTTP does not wait as long as a handler may work."""
 TIMEOUTS = {
     "statement_timeout": "15s",
     "lock_timeout": "5s",
@@ -37,24 +41,27 @@ TIMEOUTS = {
 class Database:
     """One service's database. Every transaction of the process is opened here, and nowhere else."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, roles: Roles) -> None:
         self._pool = pool
+        self._roles = roles
         self.dsn = dsn
 
     @classmethod
-    async def open(cls, dsn: str, role: str | None = None, connections: int = 12) -> "Database":
-        """`role` is what the connections act as (`SET ROLE`): the serving role, which may not change append-only tables."""
-        settings = TIMEOUTS | ({"role": role} if role else {})
+    async def open(cls, dsn: str, roles: Roles, connections: int = 12) -> "Database":
+        """Connections act as the working role; transactions on behalf of an account as the serving one (`roles.py`)."""
+        settings = TIMEOUTS | {"role": roles.work}
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=connections, server_settings=settings, command_timeout=30, timeout=10
         )
-        return cls(pool, dsn)
+        return cls(pool, dsn, roles)
 
     async def close(self) -> None:
         await self._pool.close()
 
     @asynccontextmanager
-    async def transaction(self, traceparent: str | None = None) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, traceparent: str | None = None, account_id: int | None = None
+    ) -> AsyncIterator[Connection]:
         """Rows that wait for a worker take `traceparent` from the setting `kaipiao.traceparent` by their column's default."""
         async with self._pool.acquire() as db:
             transaction = db.transaction()
@@ -62,6 +69,7 @@ class Database:
             try:
                 if traceparent is not None:
                     await db.execute("SELECT set_config('kaipiao.traceparent', $1, true)", traceparent)
+                await self._on_behalf_of(db, account_id)
                 yield _connection(db)
             except BaseException:
                 with contextlib.suppress(*WEATHER):  # a connection that is gone has rolled back; the first error counts
@@ -70,10 +78,19 @@ class Database:
             await _finish(transaction.commit())
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    async def read(self, account_id: int | None = None) -> AsyncIterator[Connection]:
         """For queries; several statements see one snapshot."""
         async with self._pool.acquire() as db, db.transaction(isolation="repeatable_read", readonly=True):
+            await self._on_behalf_of(db, account_id)
             yield _connection(db)
+
+    async def _on_behalf_of(self, db: "PoolConnectionProxy[asyncpg.Record]", account_id: int | None) -> None:
+        """Until the transaction ends, only this account's rows exist."""
+        if account_id is not None:
+            await db.execute(
+                f"SET LOCAL ROLE \"{self._roles.serve}\"; SET LOCAL statement_timeout = '{SERVE_TIMEOUT}'; "
+                f"SET LOCAL kaipiao.account_id = '{account_id:d}'"
+            )
 
 
 def _connection(db: "PoolConnectionProxy[asyncpg.Record]") -> Connection:

@@ -17,6 +17,7 @@ from shared.runtime import logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import WEATHER, Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
+from shared.runtime.roles import roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
@@ -50,8 +51,7 @@ async def _serve(service: Service, settings: Settings) -> None:
     dsn = settings.dsn(service.name)
     await migrations.migrate(dsn, service.migrations, clock.real())
     await declare_topics(settings)
-    role = migrations.serving_role(dsn.rpartition("/")[2])
-    database = await Database.open(dsn, role, settings.database_pool)
+    database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]), settings.database_pool)
     runtime = Runtime(service, database, KafkaTransport(settings, service.name, clock), clock, uuid7, settings.replica)
     watchdog = Watchdog(runtime)
     shared = SharedClock(settings, f"{service.name}-{settings.replica}", clock) if settings.clock == "test" else None
@@ -67,7 +67,7 @@ async def _serve(service: Service, settings: Settings) -> None:
             await runtime.start()
             stack.push_async_callback(runtime.stop)
             looking = asyncio.create_task(watchdog.run())
-            tending = asyncio.create_task(_tend(dsn, service, clock))
+            tending = asyncio.create_task(_tend(dsn, clock))
             log.info("started")
             yield
             for task in (looking, tending):
@@ -93,9 +93,9 @@ async def _serve(service: Service, settings: Settings) -> None:
         raise SystemExit(1)
 
 
-async def _tend(dsn: str, service: Service, clock: Clock) -> None:
+async def _tend(dsn: str, clock: Clock) -> None:
     """Once an hour: day partitions of the outbox ahead of time, old ones dropped."""
     while True:
         await clock.pause(3600)
         with contextlib.suppress(*WEATHER):
-            await migrations.migrate(dsn, service.migrations, clock.real())
+            await migrations.tend(dsn, clock.real())

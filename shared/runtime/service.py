@@ -83,13 +83,17 @@ class Runtime:
     # what services use
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
-        async with self.database.read() as db:
+    async def read(self, account_id: int | None = None) -> AsyncIterator[Connection]:
+        """On behalf of an account only its rows can be seen."""
+        async with self.database.read(account_id) as db:
             yield db
 
     async def intent(self, handler: Intent[I, A], ask: I) -> A:
-        """Do what somebody asked for over HTTP: one transaction with its messages, stored before it is acknowledged."""
-        async with self.database.transaction(tracing.traceparent()) as db:
+        """Do what somebody asked for over HTTP: one transaction with its messages, stored before it is acknowledged.
+
+        An ask that has an `account_id` can see and touch rows of that account only.
+        """
+        async with self.database.transaction(tracing.traceparent(), getattr(ask, "account_id", None)) as db:
             answer, messages = await handler(ask, db, self.clock.now())
             await self.outbox.write(db, messages, tracing.traceparent())
         self.outbox.committed()

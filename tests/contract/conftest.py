@@ -36,7 +36,7 @@ async def own_bench(own_kafka: KafkaCluster) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def stand(bench: Bench, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Stand:
     folder = migrations_in(tmp_path_factory.getbasetemp() / "kafka_counting")
-    dsn, role = await databases.dsn(folder)
+    dsn, roles = await databases.dsn(folder)
     await bench.make(f"{bench.name}.{COMMANDS}", 4)
     await bench.make(f"{bench.name}.{EVENTS}", 2)
-    return Stand(bench, dsn, role, folder)
+    return Stand(bench, dsn, roles, folder)

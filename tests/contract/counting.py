@@ -14,6 +14,7 @@ from shared.contracts.ledger import ReleaseReservation, ReservationReleased
 from shared.contracts.message import Message, Park
 from shared.runtime.clock import Clock, uuid7, uuid7_of
 from shared.runtime.database import Database
+from shared.runtime.roles import Roles
 from shared.runtime.envelope import write
 from shared.runtime.kafka import KafkaTransport
 from shared.runtime.service import Runtime, Service
@@ -101,7 +102,7 @@ class Stand:
 
     bench: Bench
     dsn: str
-    role: str
+    roles: Roles
     migrations: Path
 
     async def process(
@@ -109,7 +110,7 @@ class Stand:
     ) -> Process:
         counting, clock = counting or Counting(), clock or Clock()
         transport = Renamed(self.bench.transport(replica, clock), self.bench.name)
-        database = await Database.open(self.dsn, self.role, 8)
+        database = await Database.open(self.dsn, self.roles, 8)
         self.bench.stack.push_async_callback(database.close)
         service = Service("ledger", self.migrations, handlers={ReleaseReservation: counting.release})
         runtime = Runtime(service, database, transport, clock, uuid7, replica)

@@ -20,6 +20,7 @@ from shared.contracts.topics import TOPICS
 from shared.domain.calendar import SHANGHAI
 from shared.runtime import migrations
 from shared.runtime.database import Database
+from shared.runtime.roles import roles_of
 from shared.runtime.sealing import Sealer
 from shared.runtime.transport import Record
 from shared.runtime.watchdog import Watchdog
@@ -169,7 +170,7 @@ async def test_rows_written_before_the_order_was_kept_take_the_next_registration
     databases: Databases, tmp_path: Path
 ) -> None:
     copy(MIGRATIONS / "001_title.sql", tmp_path)
-    dsn, role = await databases.dsn(tmp_path)
+    dsn, _ = await databases.dsn(tmp_path)
     insert = """
         INSERT INTO account (account_id, status, version, wrapped_key, changed_at) VALUES (1, 'open', 1, $1, '2026-03-01')
     """
@@ -179,7 +180,7 @@ async def test_rows_written_before_the_order_was_kept_take_the_next_registration
     await db.execute("INSERT INTO recipient (account_id, version, mailbox) VALUES (1, 1, 'old@customer.example')")
     await db.close()
     assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["002_late_facts.sql"]
-    database = await Database.open(dsn, role)
+    database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]))
     async with database.transaction() as db:
         fact: AccountRegistered = an_account(1, at=NOW)
         said = await handlers.account_registered(fact, db, NOW, new_key=sealer.new_wrapped_key, seal=sealer.seal)

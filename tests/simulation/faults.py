@@ -36,9 +36,11 @@ class FaultyDatabase(Database):
         return "" if countdown else kind
 
     @asynccontextmanager
-    async def transaction(self, traceparent: str | None = None) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, traceparent: str | None = None, account_id: int | None = None
+    ) -> AsyncIterator[Connection]:
         kind = self._due()
-        async with super().transaction(traceparent) as db:
+        async with super().transaction(traceparent, account_id) as db:
             yield db
             if kind == "before":
                 raise Crash

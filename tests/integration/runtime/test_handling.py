@@ -303,9 +303,3 @@ async def test_a_second_relay_stands_by_until_the_lease_ends(stand: Stand) -> No
     stand.clock.advance(60)
     await other.relay.step()
     assert await stand.one("SELECT count(*) FROM runtime.outbox WHERE sent_at IS NULL") == 0
-
-
-async def test_the_serving_role_can_not_change_the_inbox(stand: Stand) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with stand.database.transaction() as db:
-            await db.execute("DELETE FROM runtime.inbox")
