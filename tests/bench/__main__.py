@@ -11,7 +11,15 @@ from tests.databases import Databases
 from tests.servers import start_postgres
 
 INGEST = {"ingest.one_worker": ingest.ACCOUNTS, "ingest.hot_account": 1}
-STACK = {"stack.warm_start", "stack.memory", "gateway.balance", "request.answer", "request.issued"}
+STACK = {
+    "stack.cold_start",
+    "stack.warm_start",
+    "stack.ready",
+    "stack.memory",
+    "gateway.balance",
+    "request.answer",
+    "request.issued",
+}
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 from pydantic import TypeAdapter
 
 from services.ledger.app import build
@@ -66,14 +67,18 @@ async def ours(database: Database, batch: list[Record]) -> float:
 
 
 async def raw_copy(database: Database, batch: list[Record]) -> float:
+    """As the owner: PostgreSQL takes no COPY into a table with row-level security from anybody else."""
     adapter, catalogue = TypeAdapter(OrderPaid), Catalogue.load()
+    owner = await asyncpg.connect(database.dsn)
     began = time.perf_counter()
     for start in range(0, EVENTS, BATCH):
         facts = [adapter.validate_json(record.value or b"") for record in batch[start : start + BATCH]]
         rows = [_row(item, catalogue.version) for item in sort_out(facts, catalogue).items]
-        async with database.transaction() as db:
-            await db.copy_records_to_table("item", records=rows, columns=[*COLUMNS, *ADDED])
-    return EVENTS / (time.perf_counter() - began)
+        async with owner.transaction():
+            await owner.copy_records_to_table("item", records=rows, columns=[*COLUMNS, *ADDED])
+    seconds = time.perf_counter() - began
+    await owner.close()
+    return EVENTS / seconds
 
 
 def _row(item: NewItem, version: str) -> tuple[object, ...]:
