@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 
 from services.ledger import api, handlers
-from services.ledger.domain.changes import Changed
 from services.ledger.store import pages
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import ReleaseReservation, ReserveBalance
+from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
@@ -31,13 +31,17 @@ def build(_: Settings) -> Service:
             InvoiceVoided: handlers.invoice_voided,
         },
         workers=[
-            Worker(
-                "balances", claim=pages.claim_changed, call=_nothing, outcome=handlers.balance_published, concurrency=1
-            )
+            Worker("openings", pages.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
+            Worker("balances", pages.claim_changed, _nothing, handlers.balance_published, concurrency=1),
         ],
         routes=api.routes,
     )
 
 
-async def _nothing(_: Changed) -> None:
-    """There is no outside to call: publishing is the outcome."""
+async def _nothing(_: object) -> None:
+    """There is no outside to call."""
+
+
+async def _settled(*_: object) -> list[Message]:
+    """All was done with the claim."""
+    return []

@@ -64,7 +64,7 @@ async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]
     return [Ended(**row) for row in rows]
 
 
-async def claim_due(db: Connection, at: datetime, *, channel: str) -> Due | None:
+async def claim_due(db: Connection, at: datetime, _: datetime, *, channel: str) -> Due | None:
     row = await db.fetchrow(
         """
         WITH due AS (

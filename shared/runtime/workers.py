@@ -26,13 +26,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Worker(Generic[C, A]):
-    """`claim` is given real time, which leases and back-off use; `outcome` is given business time.
+    """`claim` is given real time, which leases and back-off use, and business time; `outcome` is given business time.
 
     A claimed value may have a `traceparent`: the work then continues the trace of its cause.
     """
 
     name: str
-    claim: Callable[[Connection, datetime], Awaitable[C | None]]
+    claim: Callable[[Connection, datetime, datetime], Awaitable[C | None]]
     call: Callable[[C], Awaitable[A]]
     outcome: Callable[[C, A, Connection, datetime], Awaitable[Sequence[Message]]]
     concurrency: int = 2
@@ -50,7 +50,7 @@ class Runner(Generic[C, A]):
 
     async def claim(self) -> C | None:
         async with self._database.transaction() as db:
-            return await self.worker.claim(db, self._clock.real())
+            return await self.worker.claim(db, self._clock.real(), self._clock.now())
 
     async def call(self, claimed: C) -> A:
         with tracing.continuing(f"{self.worker.name} call", getattr(claimed, "traceparent", None)):

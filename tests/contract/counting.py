@@ -14,9 +14,9 @@ from shared.contracts.ledger import ReleaseReservation, ReservationReleased
 from shared.contracts.message import Message, Park
 from shared.runtime.clock import Clock, uuid7, uuid7_of
 from shared.runtime.database import Database
-from shared.runtime.roles import Roles
 from shared.runtime.envelope import write
 from shared.runtime.kafka import KafkaTransport
+from shared.runtime.roles import Roles
 from shared.runtime.service import Runtime, Service
 from shared.runtime.transport import Assigned, OnAssigned, OnBatch, Outgoing, Partition, Record
 from tests.contract.bench import Bench, crash

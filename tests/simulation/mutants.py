@@ -60,9 +60,9 @@ async def _follow_cursor(self: Relay) -> bool:
     return False
 
 
-async def _new_serial(db: Connection, at: datetime) -> Claimed | None:
+async def _new_serial(db: Connection, at: datetime, now: datetime) -> Claimed | None:
     """Does not ask what became of the first submission: submits again, under a new serial."""
-    claimed = await _real_claim(db, at)
+    claimed = await _real_claim(db, at, now)
     if claimed is None or claimed.tries != 2:
         return claimed
     serial = serial_of(claimed.part_id, "B", claimed.tries)

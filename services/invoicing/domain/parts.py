@@ -67,7 +67,10 @@ LEASE_SECONDS = 2 * CALL_SECONDS
 
 @dataclass(frozen=True)
 class Claimed:
-    """A part a worker holds until its lease ends. `step` was committed before the call it stands for."""
+    """A part a worker holds until its lease ends. `step` was committed before the call it stands for.
+
+    `claimed_at` is real time, for lease and pauses; `printed_at` is business time: names are printed as they are on that day.
+    """
 
     account_id: int
     part_id: int
@@ -88,6 +91,7 @@ class Claimed:
     tries: int
     epoch: int
     claimed_at: datetime
+    printed_at: datetime
     reason: str | None
     text: str | None
     title: dict[str, Any]

@@ -24,7 +24,7 @@ def order(part: Claimed, unseal: Unseal, catalogue: Catalogue) -> BlueOrder:
         buyer=_buyer(title),
         lines=tuple(
             OrderLine(
-                catalogue.printed_name(line["content"], part.claimed_at),
+                catalogue.printed_name(line["content"], part.printed_at),
                 line["spec"] or "",
                 line["net_fen"],
                 part.tax_percent,

@@ -22,7 +22,7 @@ async def add_document_job(db: Connection, part: Claimed) -> None:
     )
 
 
-async def claim_due(db: Connection, at: datetime) -> DocumentJob | None:
+async def claim_due(db: Connection, at: datetime, _: datetime) -> DocumentJob | None:
     """An issued part whose files are to be made, with all that is printed."""
     row = await db.fetchrow(
         """

@@ -74,10 +74,10 @@ async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claime
         CANCELLED,
         now,
     )
-    return [_claimed(row, now) for row in rows]
+    return [_claimed(row, now, now) for row in rows]
 
 
-async def claim_due(db: Connection, at: datetime) -> Claimed | None:
+async def claim_due(db: Connection, at: datetime, now: datetime) -> Claimed | None:
     """Take one due part: lease, epoch, and the attempt row of the call that follows. From here on the next step is a query."""
     row = await db.fetchrow(
         f"""
@@ -111,10 +111,10 @@ async def claim_due(db: Connection, at: datetime) -> Claimed | None:
         at,
     )
     await _tell_history(db, row["account_id"], row["part_id"], row["status"], status, at)
-    return _claimed(row, at, taken=1)
+    return _claimed(row, at, now, taken=1)
 
 
-def _claimed(row: Record, at: datetime, taken: int = 0) -> Claimed:
+def _claimed(row: Record, at: datetime, now: datetime, taken: int = 0) -> Claimed:
     values = {
         name: value
         for name, value in row.items()
@@ -128,6 +128,7 @@ def _claimed(row: Record, at: datetime, taken: int = 0) -> Claimed:
         tries=row["tries"] + taken,
         epoch=row["epoch"] + taken,
         claimed_at=at,
+        printed_at=now,
     )
 
 

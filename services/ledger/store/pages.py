@@ -6,10 +6,12 @@ from asyncpg import Connection, Record
 
 from services.ledger.domain.balances import Sums
 from services.ledger.domain.changes import Changed
+from services.ledger.store.items import NOTE_CHANGE
 
 PAGE_MAX = 200
 PUBLISH_SECONDS = 1.0
 LEASE_SECONDS = 30.0
+OPENINGS_MAX = 500
 ITEM = """item_id, kind, number, line, contract_number, cycle, subject, content, tax_percent, product_code, item_name, spec, occurred_at,
     arrived_at, opens_at, settled_fen, refunded_fen, invoiceable_fen, reserved_fen, invoiced_fen, offset_fen"""
 
@@ -82,7 +84,7 @@ async def waiting_refunds(db: Connection, account_id: int) -> list[str]:
     return [row["number"] for row in rows]
 
 
-async def claim_changed(db: Connection, at: datetime) -> Changed | None:
+async def claim_changed(db: Connection, at: datetime, _: datetime) -> Changed | None:
     """An account whose balance changed and was not published within the last second."""
     row = await db.fetchrow(
         """
@@ -98,6 +100,29 @@ async def claim_changed(db: Connection, at: datetime) -> Changed | None:
         at + timedelta(seconds=LEASE_SECONDS),
     )
     return None if row is None else Changed(row["account_id"], row["version"], at)
+
+
+async def note_openings(db: Connection, _: datetime, now: datetime) -> int | None:
+    """The next accounts of whose sums some have opened by now have changed. Returns how many; None when there are none."""
+    place = await db.fetchrow("SELECT opens_at, through_id FROM opening_sweep FOR UPDATE SKIP LOCKED")
+    if place is None:
+        return None
+    rows = await db.fetch(
+        """
+        SELECT DISTINCT opens_at, account_id FROM balance_sum
+        WHERE (opens_at, account_id) > ($1, $2) AND opens_at <= $3 ORDER BY opens_at, account_id LIMIT $4
+        """,
+        *place,
+        now,
+        OPENINGS_MAX,
+    )
+    if not rows:
+        return None
+    await db.execute(
+        NOTE_CHANGE.format(source="unnest($1::bigint[]) AS opened (account_id)"), [row["account_id"] for row in rows]
+    )
+    await db.execute("UPDATE opening_sweep SET opens_at = $1, through_id = $2", *rows[-1])
+    return len(rows)
 
 
 async def mark_published(db: Connection, changed: Changed) -> None:

@@ -115,7 +115,7 @@ class Desk:
 
     async def claim(self, at: datetime = NOW) -> Claimed | None:
         async with self.database.transaction() as db:
-            return await parts.claim_due(db, at)
+            return await parts.claim_due(db, at, at)
 
     async def claimed(self, at: datetime = NOW) -> Claimed:
         part = await self.claim(at)
@@ -134,7 +134,7 @@ class Desk:
 
     async def job(self, at: datetime = NOW) -> DocumentJob | None:
         async with self.database.transaction() as db:
-            return await documents.claim_due(db, at)
+            return await documents.claim_due(db, at, at)
 
     async def made(self, job: DocumentJob, made: Made) -> list[Message]:
         async with self.database.transaction() as db:

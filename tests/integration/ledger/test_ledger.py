@@ -6,107 +6,13 @@ from itertools import permutations
 
 import pytest
 
-from services.ledger import handlers
-from services.ledger.app import MIGRATIONS
-from services.ledger.domain.balances import balance
 from services.ledger.store import pages
-from shared.contracts.billing import BillingFact
-from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, Share
-from shared.contracts.ledger import Balance, BalanceReserved, ReleaseReservation, ReservationRefused, ReserveBalance
-from shared.contracts.message import Message, Park
+from shared.contracts.ledger import BalanceReserved
 from shared.domain.calendar import SHANGHAI
-from shared.domain.catalogue import Catalogue
-from shared.runtime.database import Database
-from tests.conftest import OpenDatabase
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
+from tests.integration.ledger.books import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
-
-MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
-
-
-class Ledger:
-    """The ledger's handlers over one database, each in its own transaction."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-
-    async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
-        async with self.database.transaction() as db:
-            answers = await handlers.billing_facts(list(facts), db, now, catalogue=Catalogue.load())
-        return [answer.reason for answer in answers if isinstance(answer, Park)]
-
-    async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
-        async with self.database.transaction() as db:
-            (answer,) = await handlers.reserve_balance(ask, db, now)
-        return answer
-
-    async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
-        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen))
-        assert isinstance(answer, BalanceReserved), answer
-        return answer
-
-    async def refusal(
-        self, *numbers: str, request_id: int = 1, amount_fen: int | None = None, now: datetime = MARCH_20
-    ) -> ReservationRefused:
-        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen), now)
-        assert isinstance(answer, ReservationRefused), answer
-        return answer
-
-    async def issued(self, reserved: BalanceReserved, part_id: int = 1) -> None:
-        async with self.database.transaction() as db:
-            await handlers.invoice_issued(a_part(reserved, part_id), db, MARCH_20)
-
-    async def failed(self, reserved: BalanceReserved, part_id: int = 1) -> None:
-        part = a_part(reserved, part_id).model_dump() | {"reason": "BUYER_TAX_ID"}
-        async with self.database.transaction() as db:
-            await handlers.invoice_failed(InvoiceFailed.model_validate(part), db, MARCH_20)
-
-    async def released(self, request_id: int = 1) -> list[Message]:
-        async with self.database.transaction() as db:
-            return await handlers.release_reservation(
-                ReleaseReservation(account_id=1, request_id=request_id), db, MARCH_20
-            )
-
-    async def balance(self, now: datetime = MARCH_20, subject: str = "ALIYUN_SERVICE") -> Balance | None:
-        async with self.database.read() as db:
-            found = {one.subject: balance(one) for one in await pages.sums(db, 1, now)}
-        return found.get(subject)
-
-    async def figures(self) -> tuple[int, int, int, int]:
-        """Invoiced, in progress, available, deficit."""
-        found = await self.balance()
-        assert found is not None
-        return found.invoiced_fen, found.in_progress_fen, found.available_fen, found.deficit_fen
-
-
-def a_part(reserved: BalanceReserved, part_id: int) -> InvoiceIssued:
-    return InvoiceIssued.model_validate(
-        {
-            "account_id": 1,
-            "request_id": reserved.request_id,
-            "part_id": part_id,
-            "reservation_id": reserved.reservation_id,
-            "subject": "ALIYUN_SERVICE",
-            "legal_entity": "ALIYUN",
-            "content": "ALIYUN/soft",
-            "tax_percent": 6,
-            "kind": "general",
-            "gross_fen": reserved.total_fen,
-            "net_fen": reserved.total_fen,
-            "tax_fen": 0,
-            "shares": [Share(group_no=group.group_no, amount_fen=group.amount_fen) for group in reserved.groups],
-            "serial": "0" * 20,
-            "number": "0" * 20,
-            "issued_at": MARCH_20,
-            "specimen": True,
-        }
-    )
-
-
-@pytest.fixture
-async def ledger(open_database: OpenDatabase) -> Ledger:
-    return Ledger(await open_database(MIGRATIONS))
 
 
 async def test_an_order_is_invoiceable_at_once_and_counts_once(ledger: Ledger) -> None:

@@ -82,7 +82,7 @@ async def test_a_fact_is_told_on_its_channels_once(kind: str, database: Database
 
 async def claim(database: Database, at: datetime) -> Due | None:
     async with database.transaction() as db:
-        return await store.claim_due(db, at, channel="mail")
+        return await store.claim_due(db, at, at, channel="mail")
 
 
 async def claimed(database: Database, at: datetime = NOW) -> Due:

@@ -42,6 +42,7 @@ PART = Claimed(
     tries=1,
     epoch=1,
     claimed_at=NOW,
+    printed_at=NOW,
     reason=None,
     text=None,
     title={},
