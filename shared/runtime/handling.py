@@ -78,15 +78,12 @@ class Consumer:
         """Start from the lower of our offset and Kafka's, none being zero: what was lost on either side heals by itself."""
         async with self._database.read() as db:
             stored = await store.stored_offsets(db, self.name)
-        beyond = {
-            part.partition: (stored[part.partition], part.end)
-            for part in assigned
-            if stored.get(part.partition, 0) > part.end
-        }
-        if beyond:
-            raise LogShrank(
-                f"{self.name} has read further than the log goes (stored, end): {beyond}; was the topic made anew?"
-            )
+        for part in assigned:
+            if not part.start <= (at := stored.get(part.partition, part.start)) <= part.end:
+                raise LogDiffers(
+                    f"{self.name} stands at {at} of {part.partition}, which goes from {part.start} to {part.end}: "
+                    "either records were deleted before they were read, or the topic was made anew"
+                )
         return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
 
     async def on_batch(self, records: Sequence[Record]) -> None:
@@ -299,5 +296,5 @@ def _pause_seconds(attempt: int) -> float:
     return min(PAUSE_FIRST_SECONDS * 2.0**attempt, PAUSE_MAX_SECONDS)
 
 
-class LogShrank(Exception):  # noqa: N818
-    """Our stored offset lies beyond the end of the log. Somebody must look before anything is read."""
+class LogDiffers(Exception):  # noqa: N818
+    """The log does not have the place where we stand. Somebody must look before anything is read."""

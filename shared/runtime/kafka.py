@@ -256,9 +256,12 @@ class _Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         while True:
             try:
                 ends = await consumer.end_offsets(parts) if parts else {}
-                return await self._on_assigned(
-                    [Assigned(_partition(part), await consumer.committed(part), ends[part]) for part in parts]
-                )
+                begins = await consumer.beginning_offsets(parts) if parts else {}
+                told = [
+                    Assigned(_partition(part), await consumer.committed(part), ends[part], begins[part])
+                    for part in parts
+                ]
+                return await self._on_assigned(told)
             except (NotDone, KafkaError, *WEATHER) as error:
                 log.warning("reading_waits", group=self._group, error=type(error).__name__)
                 await self._clock.pause(self._patience.retry_seconds)

@@ -38,11 +38,12 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A partition given to this consumer: where the group's committed offset stands (None: nowhere) and where the log ends."""
+    """A partition given to this consumer: where the group's committed offset stands (None: nowhere), where the log begins and ends."""
 
     partition: Partition
     committed: int | None
     end: int
+    start: int = 0
 
 
 OnBatch = Callable[[Sequence[Record]], Awaitable[None]]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.runtime.clock import Clock
@@ -122,6 +122,11 @@ class Bench:
     async def _has_leaders(self, topic: str, partitions: int) -> bool:
         (described,) = await self.admin.describe_topics([topic])
         return [part["leader"] > 0 for part in described["partitions"]] == [True] * partitions
+
+    async def delete_records(self, topic: str, partitions: int) -> None:
+        """All there are, as retention does."""
+        parts = [TopicPartition(topic, number) for number in range(partitions)]
+        await self.admin.delete_records({part: RecordsToDelete(before_offset=-1) for part in parts})
 
     def settings(self, replica: str = "1", **more: Any) -> Settings:  # noqa: ANN401
         return Settings(kafka_bootstrap=self.bootstrap, replica=replica, **more)

@@ -60,7 +60,7 @@ class Renamed:
             await on_batch([self._inside(record) for record in records])
 
         async def assigned(parts: Sequence[Assigned]) -> dict[Partition, int]:
-            told = [Assigned(self._here(part.partition), part.committed, part.end) for part in parts]
+            told = [Assigned(self._here(part.partition), part.committed, part.end, part.start) for part in parts]
             starts = await on_assigned(told)
             return {Partition(self.there(part.topic), part.number): offset for part, offset in starts.items()}
 

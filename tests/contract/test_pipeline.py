@@ -9,7 +9,7 @@ from shared.contracts.ledger import ReleaseReservation, ReservationReleased
 from shared.runtime.transport import NotDone, Record
 from shared.runtime.watchdog import Watchdog
 from tests.contract.bench import until
-from tests.contract.counting import Counting, Stand
+from tests.contract.counting import COMMANDS, Counting, Stand
 
 pytestmark = [pytest.mark.kafka, pytest.mark.database]
 
@@ -115,11 +115,24 @@ async def test_a_log_shorter_than_what_we_have_read_stops_the_process_and_says_s
     await until(process.transport.unhealthy, "it is told")
     reason = await Watchdog(process.runtime).look()
     assert reason is not None
-    assert reason.startswith(
-        "reading cannot start: LogShrank: ledger.ledger.commands has read further than the log goes"
-    )
+    assert reason.startswith("reading cannot start: LogDiffers: ledger.ledger.commands stands at 1000 of ")
     assert not process.transport.assigned()
     assert await stand.effects() == list(range(1, 11))
+
+
+async def test_records_that_were_deleted_before_they_were_read_stop_the_process_too(stand: Stand) -> None:
+    process = await stand.process()
+    await stand.ask(range(1, 41))
+    await until(lambda: _all_committed(stand, 40), "all are committed")
+    await process.runtime.stop()
+    await stand.bench.delete_records(f"{stand.bench.name}.{COMMANDS}", 4)
+    again = await stand.process()
+    await until(again.transport.assigned, "who has read them all does not mind")
+    await again.runtime.stop()
+    await stand.lose_commits(of_each_partition=1)
+    process = await stand.process()
+    await until(process.transport.unhealthy, "it is told")
+    assert "LogDiffers" in str(await Watchdog(process.runtime).look())
 
 
 async def test_answers_leave_in_order_with_their_event_and_the_trace_of_their_cause(stand: Stand) -> None:
