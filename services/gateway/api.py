@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.gateway import handlers, store
 from services.gateway.domain import PREFIX, bearer, hash_of, new_key
 from services.gateway.forwarding import Call, Owners
-from shared.contracts.intents import IdempotencyKey, InvoiceRequest
+from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
@@ -56,8 +56,18 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
         idempotency_key: Annotated[IdempotencyKey, Header()],
         account_id: int = account,
     ) -> Response:
+        return await ask(f"/accounts/{account_id}/invoice-requests", idempotency_key, body)
+
+    @router.post("/deficit-offsets", status_code=201, summary="Pay a deficit with consumption, without an invoice")
+    async def post_offset(
+        body: DeficitOffset,
+        idempotency_key: Annotated[IdempotencyKey, Header()],
+        account_id: int = account,
+    ) -> Response:
+        return await ask(f"/accounts/{account_id}/deficit-offsets", idempotency_key, body)
+
+    async def ask(path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
-        path = f"/accounts/{account_id}/invoice-requests"
         return await owners.forward(Call("invoicing", "POST", path, {}, headers, body.model_dump_json().encode()))
 
     @router.post("/invoice-requests/{request_id}/cancel", summary="Wish to cancel a request")

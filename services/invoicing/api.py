@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Json
 from services.invoicing import handlers
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
 from services.invoicing.store import pages
-from shared.contracts.intents import IdempotencyKey, InvoiceRequest
+from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceKind
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.objects import ObjectStore
@@ -29,6 +29,8 @@ EXPLAINED = {
     "DEFICIT_NOT_COVERED": "The subject has an open deficit. Settle it first, by a credit note of the invoice that was refunded.",
     "ITEM_NOT_INVOICEABLE": "A selected document cannot be invoiced (yet). Leave it out, or come back when it opens.",
     "ITEM_LOCKED": "A selected document is held by another request. Wait for that one, or cancel it.",
+    "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT": "A deficit is paid first: what is selected must cover the amount and the deficit. Ask for less.",
+    "OFFSET_ABOVE_DEFICIT": "There is no deficit of this subject as large as that. Ask for no more than the balance shows.",
     "NEGATIVE_SELECTED_ALONE": "A refund cannot be selected without its original. Select the original document.",
 }
 
@@ -93,19 +95,33 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
         response: Response,
     ) -> RequestView:
         ask = Ask(account_id, idempotency_key, **body.model_dump(exclude={"wait_seconds"}))
+        return await answered(ask, body.wait_seconds, response)
+
+    @router.post("/deficit-offsets")
+    async def post_offset(
+        account_id: int,
+        body: DeficitOffset,
+        idempotency_key: Annotated[IdempotencyKey, Header()],
+        response: Response,
+    ) -> RequestView:
+        ask = Ask(account_id, idempotency_key, **body.model_dump(exclude={"wait_seconds"}), pays_deficit=True)
+        return await answered(ask, body.wait_seconds, response)
+
+    async def answered(ask: Ask, wait: float | None, response: Response) -> RequestView:
+        """The ledger's word if it comes in time, else that the request is taken."""
         answer = await runtime.intent(request_invoice, ask)
         if isinstance(answer, Refused):
             raise _problem(answer)
         found = await runtime.wait_for(
             "request_answered",
-            f"{account_id}:{answer.request_id}",
-            lambda db: pages.answered_request(db, account_id, answer.request_id),
-            wait_seconds if body.wait_seconds is None else body.wait_seconds,
+            f"{ask.account_id}:{answer.request_id}",
+            lambda db: pages.answered_request(db, ask.account_id, answer.request_id),
+            wait_seconds if wait is None else wait,
         )
         if found is not None and found["status"] == "refused":
             raise _refused_by_ledger(found)
         response.status_code = 202 if found is None else 201
-        return await _view(runtime, account_id, answer.request_id)
+        return await _view(runtime, ask.account_id, answer.request_id)
 
     @router.get("/invoice-requests")
     async def list_requests(

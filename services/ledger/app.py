@@ -7,7 +7,7 @@ from services.ledger import api, handlers
 from services.ledger.store import pages
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
-from shared.contracts.ledger import ReleaseReservation, ReserveBalance
+from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Service
@@ -25,6 +25,7 @@ def build(_: Settings) -> Service:
         handlers={
             CashToppedUp: handlers.cash_topped_up,
             ReserveBalance: handlers.reserve_balance,
+            OffsetDeficit: handlers.offset_deficit,
             ReleaseReservation: handlers.release_reservation,
             InvoiceIssued: handlers.invoice_issued,
             InvoiceFailed: handlers.invoice_failed,

@@ -6,11 +6,12 @@ from asyncpg import Connection
 
 from services.ledger.domain import booking, changes, intake, moves, reserving
 from services.ledger.domain.changes import Changed
-from services.ledger.store import items, pages, papers, reservations
+from services.ledger.domain.reserving import Decision
+from services.ledger.store import items, pages, papers, reservations, selections
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact
-from shared.contracts.ledger import ReleaseReservation, ReserveBalance
+from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Message, Park
 from shared.domain.catalogue import Catalogue
 
@@ -34,9 +35,17 @@ async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> lis
 
 async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) -> list[Message]:
     earlier = await reservations.earlier_answer(db, ask)
-    candidates = await items.candidates(db, ask, now)
-    around = await items.surroundings(db, ask, now)
-    decision = reserving.reserve(ask, earlier, candidates, around, await reservations.next_id(db), now)
+    selected = await selections.select(db, ask, now)
+    return await _decided(reserving.reserve(ask, earlier, selected, await reservations.next_id(db), now), db, now)
+
+
+async def offset_deficit(ask: OffsetDeficit, db: Connection, now: datetime) -> list[Message]:
+    earlier = await reservations.earlier_answer(db, ask)
+    selected = await selections.select(db, ask, now)
+    return await _decided(reserving.offset(ask, earlier, selected, await reservations.next_id(db), now), db, now)
+
+
+async def _decided(decision: Decision, db: Connection, now: datetime) -> list[Message]:
     await reservations.add(db, decision, now)
     await items.record(db, decision.moves(), now)
     return [decision.answer]
@@ -45,9 +54,8 @@ async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) ->
 async def release_reservation(ask: ReleaseReservation, db: Connection, now: datetime) -> list[Message]:
     reservation_id = await reservations.id_of(db, ask.account_id, ask.request_id)
     held = await reservations.held(db, ask.account_id, reservation_id)
-    await reservations.lock_items(db, held)
     booked, answers = booking.release(ask, reservation_id, held)
-    await reservations.book(db, ask.account_id, reservation_id, booked.booked)
+    await reservations.book(db, ask.account_id, reservation_id, booked)
     await items.record(db, booked.moves, now)
     return [*answers]
 
@@ -67,9 +75,8 @@ async def invoice_voided(fact: InvoiceVoided, db: Connection, now: datetime) -> 
 async def _book(fact: PartFact, wanted: str, db: Connection, now: datetime) -> list[Message]:
     before = await reservations.booking_of(db, fact, wanted)
     held = await reservations.held(db, fact.account_id, fact.reservation_id)
-    await reservations.lock_items(db, held)
     booked = booking.book(before, wanted, fact, held)
-    await reservations.book(db, fact.account_id, fact.reservation_id, booked.booked)
+    await reservations.book(db, fact.account_id, fact.reservation_id, booked)
     await items.record(db, booked.moves, now)
     return []
 

@@ -10,6 +10,20 @@ from shared.contracts.message import Code, Cycle, Number, PositiveFen
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 
 
+class DeficitOffset(BaseModel):
+    """A deficit to pay with consumption that is then not invoiced: with documents by `numbers`, or the oldest of the subject.
+
+    `amount_fen` of it, or all. An unknown field is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: Code
+    numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
+    amount_fen: PositiveFen | None = None
+    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
+
+
 class InvoiceRequest(BaseModel):
     """What to invoice: documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first). Amounts in fen.
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from shared.contracts.message import Code, Fen, Frozen, Id, Message, Moment, Number, PositiveFen
 
 InvoiceKind = Literal["general", "special"]
-Method = Literal["by_order", "by_monthly_bill", "by_amount"]
+Method = Literal["by_order", "by_monthly_bill", "by_amount", "offset"]
 InvoiceNumber = Annotated[str, Field(pattern=r"^[0-9]{20}$")]
 Serial = Annotated[str, Field(pattern=r"^[0-9A-Z]{20}$")]
 
@@ -97,7 +97,7 @@ class DocumentsStored(InvoicingFact):
 
 
 class RequestClosed(InvoicingFact):
-    """Every part of the request has come to rest."""
+    """Every part of the request has come to rest; or there was none, because all of the selection paid deficits."""
 
-    status: Literal["invoiced", "partly_issued", "failed", "voided", "refused"]
+    status: Literal["invoiced", "partly_issued", "failed", "voided", "refused", "offset_only"]
     numbers: tuple[Number, ...] = ()

@@ -14,6 +14,7 @@ Refusal = Literal[
     "ITEM_LOCKED",
     "NEGATIVE_SELECTED_ALONE",
     "SELECTION_TOO_LARGE",
+    "OFFSET_ABOVE_DEFICIT",
 ]
 
 
@@ -38,8 +39,21 @@ class ReserveBalance(LedgerCommand):
     amount_fen: PositiveFen | None = None
 
 
+class OffsetDeficit(LedgerCommand):
+    """Pay the deficit of a subject with consumption that is then not invoiced (R-3): exactly `amount_fen`, or all of it.
+
+    Consumption by `numbers`, or the oldest of the subject. Answered like `ReserveBalance`, with offsets and no groups.
+    """
+
+    accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=1000)
+    subject: Code
+    numbers: tuple[Number, ...] = ()
+    cycles: tuple[Cycle, ...] = ()
+    amount_fen: PositiveFen | None = None
+
+
 class ReleaseReservation(LedgerCommand):
-    """Give back whatever the request still holds."""
+    """Give back whatever the request still holds; offsets too, unless something of it was invoiced."""
 
 
 class LedgerFact(Message):
@@ -61,11 +75,24 @@ class Group(Frozen):
     oldest_at: Moment
 
 
+class OffsetPair(Frozen):
+    """What one document pays of a deficit; `to_number` is the refund that made it."""
+
+    account_id: AccountId
+    subject: Code
+    from_number: Number
+    to_number: Number
+    amount_fen: PositiveFen
+
+
 class BalanceReserved(LedgerFact):
+    """What is held for the request. Without groups there is nothing to invoice: all of the selection paid deficits (D-11)."""
+
     request_id: Id
     reservation_id: Id
-    groups: tuple[Group, ...] = Field(min_length=1)
-    total_fen: PositiveFen
+    groups: tuple[Group, ...] = ()
+    total_fen: Annotated[int, Field(ge=0, le=2**62)]
+    offsets: tuple[OffsetPair, ...] = ()
 
 
 class ReservationRefused(LedgerFact):

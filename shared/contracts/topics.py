@@ -49,7 +49,7 @@ TOPICS: dict[str, Topic] = {
             "title",
             (titles.SealingKeyIssued, titles.TitleChanged, titles.RecipientChanged, titles.AccountStatusChanged),
         ),
-        Topic("ledger.commands", "invoicing", (ledger.ReserveBalance, ledger.ReleaseReservation)),
+        Topic("ledger.commands", "invoicing", (ledger.ReserveBalance, ledger.OffsetDeficit, ledger.ReleaseReservation)),
         Topic(
             "ledger.events",
             "ledger",

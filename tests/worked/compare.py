@@ -97,11 +97,16 @@ def _items(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> 
 
 
 def _errors(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> Differences:
-    left = list(played.errors)
+    yield from _matched(expected, played.errors, "error")
+
+
+def _matched(expected: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], what: str) -> Differences:
+    """A complete list, in any order: each expected row once, and no other."""
+    left = list(found)
     for wanted in expected:
         match = next((one for one in left if all(one.get(key) == value for key, value in wanted.items())), None)
         if match is None:
-            yield f"no error like {dict(wanted)} among {left}"
+            yield f"no {what} like {dict(wanted)} among {left}"
         else:
             left.remove(match)
     if left:
@@ -114,10 +119,8 @@ def _requests(expected: Sequence[Mapping[str, Any]], played: Played, _: object) 
         yield from _same(rest, played.requests.get(row["request_id"], {}), f"request {row['request_id']}")
 
 
-def _offsets(expected: Sequence[Any], _: Played, __: object) -> Differences:
-    if expected:
-        raise NotOfferedError("not offered yet: offsets")
-    yield from ()
+def _offsets(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> Differences:
+    yield from _matched(expected, played.offsets, "offset")
 
 
 def _equal(name: str, value: Callable[[Played, dict[str, Any]], Any]) -> Callable[..., Differences]:

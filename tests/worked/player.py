@@ -22,7 +22,6 @@ PLAIN_FEN = 100_000
 LATER = "not offered yet: "
 UNOFFERED = {
     "title.corporate_applied": "title applications",
-    "deficit.offset_requested": "offsets",
     "credit_note.requested": "credit notes",
     "red_form.entered": "credit notes",
     "red_form.confirmed": "credit notes",
@@ -54,6 +53,7 @@ class Played:
     invoices: list[dict[str, Any]] = field(default_factory=list)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
+    offsets: list[dict[str, Any]] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     duplicates: list[dict[str, str]] = field(default_factory=list)
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -229,7 +229,7 @@ class Player:
         if event.get("consolidate") or event.get("one_invoice_per_month"):
             raise NotOfferedError(LATER + "choices of how to split")
         name = event["request_id"]
-        answer = await self.world.request(
+        await self._asked(
             Ask(
                 self._id(event),
                 event.get("idempotency_key", name),
@@ -238,26 +238,42 @@ class Player:
                 amount_fen=event.get("amount_fen"),
                 kind=event.get("invoice_type"),
                 remark=event.get("remark", ""),
-            )
+            ),
+            name,
+            event["account"],
         )
+
+    async def _asked(self, ask: Ask, name: str, account: str) -> None:
+        """By whatever way, the answer is the ledger's or our own refusal."""
+        answer = await self.world.request(ask)
         if isinstance(answer, Refused):
-            self.played.errors.append(
-                {**answer.detail, "code": answer.code, "request_id": name, "account": event["account"]}
-            )
+            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": name, "account": account})
             return
         known = {number: other for other, (_, number) in self.request_ids.items()}
         if answer.request_id in known:
             self.played.duplicates.append({"request_id": name, "same_as": known[answer.request_id]})
             return
-        self.request_ids[name] = (self._id(event), answer.request_id)
+        self.request_ids[name] = (ask.account_id, answer.request_id)
         await self._settle()
         (row,) = await self._request_rows(name)
         if row["status"] == "refused":
-            self.played.errors.append(
-                {"code": row["reason"], "request_id": name, "account": event["account"], **_figures(row)}
-            )
+            self.played.errors.append({"code": row["reason"], "request_id": name, "account": account, **_figures(row)})
         else:
             self.played.accepted.append(name)
+
+    async def _on_deficit_offset_requested(self, place: int, event: dict[str, Any]) -> None:
+        await self._asked(
+            Ask(
+                self._id(event),
+                f"offset-{place}",
+                numbers=tuple(event["doc_ids"]),
+                subject=event["subject"],
+                amount_fen=event.get("amount_fen"),
+                pays_deficit=True,
+            ),
+            f"offset-{place}",
+            event["account"],
+        )
 
     async def _on_invoice_cancel_requested(self, _: int, event: dict[str, Any]) -> None:
         answer = await self.world.cancel(Cancel(*self.request_ids[event["request_id"]]))
@@ -369,12 +385,13 @@ class Player:
                 played.invoices.append(_invoice(part, names[part["request_id"]]))
         query = "SELECT number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item ORDER BY item_id"
         for item in await self.world.rows("ledger", query):
-            can = {
+            played.items[item["number"]] = {
+                "invoiced_fen": item["invoiced_fen"],
                 "can_invoice_fen": item["invoiceable_fen"],
-                "offset_cost_fen": item["offset_fen"],
-                "offset_accept_fen": 0,
+                "offset_cost_fen": max(item["offset_fen"], 0),
+                "offset_accept_fen": max(-item["offset_fen"], 0),
             }
-            played.items[item["number"]] = {"invoiced_fen": item["invoiced_fen"]} | can
+        await self._look_at_offsets(names)
         for usage in await self.world.rows(
             "ledger", "SELECT number, cycle, earliest_at FROM usage_record ORDER BY number"
         ):
@@ -393,6 +410,27 @@ class Player:
         played.notifications = {row["kind"] for row in kinds} | {
             channels.get(row["channel"], row["channel"]) for row in kinds
         }
+
+    async def _look_at_offsets(self, names: dict[int, str]) -> None:
+        """A refund's line shows what it accepted of the deficit it made, and what of it is still open."""
+        query = """
+            SELECT r.request_id, o.account_id, i.number AS from_doc, o.to_number AS to_doc, o.amount_fen AS fen
+            FROM reservation_offset o JOIN reservation r USING (account_id, reservation_id)
+                JOIN item i ON i.account_id = o.owner_id AND i.item_id = o.from_item_id
+            WHERE NOT o.undone ORDER BY o.reservation_id, o.place
+        """
+        accounts = {number: name for name, number in self.played.accounts.items()}
+        for row in await self.world.rows("ledger", query):
+            request = {"request_id": names.get(row["request_id"]), "account": accounts[row["account_id"]]}
+            self.played.offsets.append(row | request)
+        query = """
+            SELECT f.number, least(i.invoiceable_fen, 0) AS can_invoice_fen,
+                (SELECT coalesce(sum(o.amount_fen), 0)::bigint FROM reservation_offset o
+                 WHERE o.owner_id = f.account_id AND o.to_number = f.number AND NOT o.undone) AS offset_accept_fen
+            FROM refund f JOIN item i USING (account_id, item_id)
+        """
+        for row in await self.world.rows("ledger", query):
+            self.played.items[row["number"]] = row | {"offset_cost_fen": 0, "invoiced_fen": 0}
 
 
 def _shown(status: str) -> str:

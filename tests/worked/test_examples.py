@@ -16,7 +16,6 @@ pytestmark = pytest.mark.database
 
 EXAMPLES = {example["id"]: example for example in read(Path(__file__).parent / "worked_examples.json")}
 NOT_YET = {
-    "offsets": ("EX-11", "EX-15", "EX-16", "EX-21"),
     "refunds of what is reserved": ("EX-18",),
     "quota": ("EX-37",),
     "managed accounts": ("EX-38", "EX-39", "EX-42"),

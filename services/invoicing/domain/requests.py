@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestRefused
-from shared.contracts.ledger import ReservationRefused, ReserveBalance
+from shared.contracts.ledger import OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.credit_code import is_valid_credit_code
 from shared.domain.remark import check_remark
@@ -33,9 +33,13 @@ class Ask:
     amount_fen: int | None = None
     kind: InvoiceKind | None = None
     remark: str = ""
+    pays_deficit: bool = False
+    """Not to invoice, but to pay a deficit of the subject with what is selected."""
 
     @property
     def method(self) -> Method:
+        if self.pays_deficit:
+            return "offset"
         if self.amount_fen is not None:
             return "by_amount"
         return "by_monthly_bill" if self.cycles else "by_order"
@@ -43,7 +47,8 @@ class Ask:
     @property
     def digest(self) -> bytes:
         """Of everything that was asked: the same key with another digest is a conflict (R-9)."""
-        return hashlib.blake2b(json.dumps(asdict(self), sort_keys=True).encode(), digest_size=16).digest()
+        said = {name: value for name, value in asdict(self).items() if name != "pays_deficit" or value}
+        return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,8 @@ def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant,
     """Repeat the first answer, refuse, or take the request and have its balance reserved."""
     if first is not None:
         return Decision(Taken(first.request_id) if first.digest == ask.digest else _conflict(ask, first))
+    if ask.pays_deficit:
+        return _pay_deficit(ask, request_id, applicant)
     title = None if applicant.title is None else unsealed(applicant.title, applicant.wrapped_key, unseal)
     refused = check(ask, applicant.status, title)
     if refused is not None or applicant.title is None:
@@ -138,6 +145,20 @@ def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant,
             ReserveBalance.model_validate(common | selection | {"accounts": (ask.account_id,)}),
         ),
     )
+
+
+def _pay_deficit(ask: Ask, request_id: int, applicant: Applicant) -> Decision:
+    """Nothing is printed, so no title is needed."""
+    if applicant.status == "closed":
+        return Decision(_account_closed())
+    command = {"account_id": ask.account_id, "request_id": request_id, "accounts": (ask.account_id,)}
+    selection = {"numbers": ask.numbers, "subject": ask.subject, "amount_fen": ask.amount_fen}
+    new = NewRequest(request_id, ask, "general", {})
+    return Decision(Taken(request_id), (new,), (OffsetDeficit.model_validate(command | selection),))
+
+
+def _account_closed() -> Refused:
+    return Refused("ACCOUNT_CLOSED", "The account is closed; documents of the past can still be downloaded.", {})
 
 
 def unsealed(title: dict[str, Any], wrapped_key: str | None, unseal: Unseal) -> Title:
@@ -165,6 +186,9 @@ def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Re
     """What a wish to cancel comes to: voided at once, or up to the ledger's or the platform's answer (R-8, D-23)."""
     if status is None:
         return Refused("NOT_FOUND", "There is no such request of this account.", {"request_id": ask.request_id})
+    if status == "offset_only":
+        text = "All of the selection has paid a deficit; there is no invoice to cancel."
+        return Refused("NOT_CANCELLABLE", text, {"request_id": ask.request_id, "status": status})
     if status in ("invoiced", "partly_issued"):
         text = "The invoice is issued. Ask for a credit note instead."
         return Refused("ALREADY_ISSUED", text, {"request_id": ask.request_id, "status": status})
@@ -178,7 +202,7 @@ def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Re
 def check(ask: Ask, account_status: str | None, title: Title | None) -> Refused | None:
     """The first thing that stands against the request, or None. What is left of the balance is the ledger's to say."""
     if account_status == "closed":
-        return Refused("ACCOUNT_CLOSED", "The account is closed; documents of the past can still be downloaded.", {})
+        return _account_closed()
     if not (ask.numbers or ask.cycles or ask.amount_fen):
         return Refused(
             "NOTHING_SELECTED", "Name documents in `numbers`, months in `cycles`, or a sum in `amount_fen`.", {}

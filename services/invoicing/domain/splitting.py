@@ -52,23 +52,25 @@ class Part:
 
 @dataclass(frozen=True)
 class Started:
-    """A request the ledger has just reserved for: its status is invoicing, or voided if it was cancelled meanwhile."""
+    """A request the ledger has just reserved for: invoicing, or offset_only, or voided if it was cancelled meanwhile."""
 
     kind: InvoiceKind
     status: str
 
 
 def plan(reserved: BalanceReserved, started: Started | None, catalogue: Catalogue) -> tuple[list[Part], list[Message]]:
-    """Parts to queue; or, for a request that was cancelled before the ledger answered, the way back."""
-    if started is None:
-        return [], []
-    if started.status == "voided":
-        common = {"account_id": reserved.account_id, "request_id": reserved.request_id}
-        return [], [
-            ReleaseReservation.model_validate(common),
-            RequestClosed.model_validate(common | {"status": "voided"}),
-        ]
-    return split(reserved, started.kind, catalogue), []
+    """Parts to queue; or the end of a request without any; for one that was cancelled meanwhile, the way back."""
+    common = {"account_id": reserved.account_id, "request_id": reserved.request_id}
+    match started:
+        case None:
+            return [], []
+        case Started(status="invoicing"):
+            return split(reserved, started.kind, catalogue), []
+        case Started(status="offset_only"):
+            return [], [RequestClosed.model_validate(common | {"status": "offset_only"})]
+        case _:
+            voided = RequestClosed.model_validate(common | {"status": "voided"})
+            return [], [ReleaseReservation.model_validate(common), voided]
 
 
 def split(reserved: BalanceReserved, kind: InvoiceKind, catalogue: Catalogue, line_cap: int = LINE_CAP) -> list[Part]:

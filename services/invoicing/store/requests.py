@@ -64,13 +64,14 @@ async def add(db: Connection, new: Sequence[NewRequest], now: datetime) -> None:
 
 
 async def ledger_reserved(db: Connection, fact: BalanceReserved, now: datetime) -> Started | None:
-    """RESERVING to INVOICING, or to VOIDED when a cancel was wished meanwhile; None if the ledger's word is not news."""
+    """RESERVING to INVOICING, to OFFSET_ONLY, or to VOIDED when a cancel was wished meanwhile; None if it is not news."""
     row = await db.fetchrow(
         """
         UPDATE request SET reservation_id = $3,
-            status = CASE WHEN cancel_wished THEN 'voided' ELSE 'invoicing' END,
+            status = CASE WHEN cancel_wished THEN 'voided' WHEN $5 THEN 'offset_only' ELSE 'invoicing' END,
             reason = CASE WHEN cancel_wished THEN 'CANCELLED' END,
-            closed_at = CASE WHEN cancel_wished THEN $4::timestamptz END
+            closed_at = CASE WHEN cancel_wished OR $5 THEN $4::timestamptz END,
+            detail = $6
         WHERE account_id = $1 AND request_id = $2 AND status = 'reserving'
         RETURNING kind, status
         """,
@@ -78,6 +79,8 @@ async def ledger_reserved(db: Connection, fact: BalanceReserved, now: datetime) 
         fact.request_id,
         fact.reservation_id,
         now,
+        not fact.groups,
+        json.dumps({"offsets": [pair.model_dump() for pair in fact.offsets]} if fact.offsets else {}),
     )
     return None if row is None else Started(**row)
 

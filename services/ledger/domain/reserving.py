@@ -1,43 +1,45 @@
 """A reservation is exact or refused. The checks come in a fixed order; after the last one the decision must succeed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
-from shared.contracts.ledger import BalanceReserved, Group, Refusal, ReservationRefused, ReserveBalance
+from services.ledger.domain.netting import Candidate, Offset, Owed, by_bucket, net, paid_fen
+from shared.contracts.ledger import (
+    BalanceReserved,
+    Group,
+    OffsetDeficit,
+    OffsetPair,
+    Refusal,
+    ReservationRefused,
+    ReserveBalance,
+)
 
 ITEMS_MAX = 2000
 """Items one reservation may take. More is refused as SELECTION_TOO_LARGE."""
 
 Answer = BalanceReserved | ReservationRefused
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An item that the selection names, oldest first."""
-
-    account_id: int
-    item_id: int
-    number: str
-    subject: str
-    content: str
-    tax_percent: int
-    cycle: str
-    spec: str | None
-    occurred_at: datetime
-    opens_at: datetime
-    invoiceable_fen: int
-    reserved_fen: int
+Ask = ReserveBalance | OffsetDeficit
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What else bears on a selection: numbers that are refunds, and open deficits by account and subject (positive fen)."""
+class Selected:
+    """What an ask selects, locked: its items, the deficits that may bear on them, and the selected numbers that are refunds."""
 
-    refund_numbers: frozenset[str]
-    deficits: dict[tuple[int, str], int]
+    items: Sequence[Candidate]
+    owed: Sequence[Owed]
+    refund_numbers: frozenset[str] = frozenset()
+
+    @property
+    def have_fen(self) -> int:
+        return sum(item.free_fen for item in self.items)
+
+    def owed_here(self) -> list[Owed]:
+        """Of the accounts and subjects that are selected."""
+        buckets = {item.bucket for item in self.items if item.free_fen}
+        return [debt for debt in self.owed if debt.bucket in buckets]
 
 
 @dataclass(frozen=True)
@@ -51,37 +53,61 @@ class Taken:
 class Decision:
     answer: Answer
     taken: tuple[Taken, ...] = ()
+    offsets: tuple[Offset, ...] = ()
     new: bool = True
 
     def moves(self) -> list[Move]:
-        return [
-            Move(
-                one.item.account_id,
-                one.item.item_id,
-                INVOICEABLE,
-                RESERVED,
-                one.amount_fen,
-                f"request {self.answer.request_id}",
-            )
-            for one in self.taken
-        ]
+        return list(self._moves(f"request {self.answer.request_id}"))
+
+    def _moves(self, cause: str) -> Iterator[Move]:
+        for offset in self.offsets:
+            yield from offset.moves(cause)
+        for one in self.taken:
+            yield Move(one.item.account_id, one.item.item_id, INVOICEABLE, RESERVED, one.amount_fen, cause)
 
 
 def reserve(
-    ask: ReserveBalance,
-    earlier: Answer | None,
-    candidates: Sequence[Candidate],
-    around: Surroundings,
-    reservation_id: int,
-    now: datetime,
+    ask: ReserveBalance, earlier: Answer | None, selected: Selected, reservation_id: int, now: datetime
 ) -> Decision:
-    """Offsetting a deficit is not offered yet: a selection in a subject with a deficit is refused, rather than invoiced in full."""
+    """Deficits of the selected subjects first, then what is asked for; what is left of nothing is an offset and no invoice (D-11)."""
     if earlier is not None:
         return Decision(earlier, new=False)
-    refused = _refusal(ask, candidates, around, now)
+    refused = _unselectable(ask, selected, now) or _short(ask, selected)
     if refused is not None:
         return Decision(refused)
-    taken = _grouped(_take(candidates, ask.amount_fen))
+    offsets, left = net(selected.items, selected.owed_here())
+    taken = _grouped(_take(selected.items, left, ask.amount_fen))
+    decision = _decided(ask, reservation_id, offsets, taken)
+    assert isinstance(decision.answer, BalanceReserved)
+    assert ask.amount_fen in (None, decision.answer.total_fen)
+    return decision
+
+
+def offset(
+    ask: OffsetDeficit, earlier: Answer | None, selected: Selected, reservation_id: int, now: datetime
+) -> Decision:
+    """A deficit paid with consumption that is then not invoiced: the sum asked for, exactly, or refused."""
+    if earlier is not None:
+        return Decision(earlier, new=False)
+    owed = [debt for debt in selected.owed if debt.subject == ask.subject]
+    deficit_fen = sum(debt.owed_fen for debt in owed)
+    need_fen = ask.amount_fen or deficit_fen
+    have_fen = selected.have_fen
+    refused = _unselectable(ask, selected, now)
+    if refused is None and not 0 < need_fen <= deficit_fen:
+        refused = _refused(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
+    if refused is None and have_fen < need_fen:
+        short_fen = need_fen - have_fen
+        figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
+        refused = _refused(ask, "DEFICIT_NOT_COVERED", subject=ask.subject, **figures)
+    if refused is not None:
+        return Decision(refused)
+    offsets, _ = net(selected.items, owed, most_fen=need_fen)
+    assert paid_fen(offsets) == need_fen
+    return _decided(ask, reservation_id, offsets, [])
+
+
+def _decided(ask: Ask, reservation_id: int, offsets: Sequence[Offset], taken: Sequence[Taken]) -> Decision:
     groups = tuple(_group(list(members)) for _, members in groupby(taken, key=lambda one: one.group_no))
     answer = BalanceReserved(
         account_id=ask.account_id,
@@ -89,49 +115,58 @@ def reserve(
         reservation_id=reservation_id,
         groups=groups,
         total_fen=sum(one.amount_fen for one in taken),
+        offsets=tuple(map(_pair, offsets)),
     )
-    assert ask.amount_fen in (None, answer.total_fen)
-    return Decision(answer, tuple(taken))
+    return Decision(answer, tuple(taken), tuple(offsets))
 
 
-def _refusal(
-    ask: ReserveBalance, candidates: Sequence[Candidate], around: Surroundings, now: datetime
-) -> ReservationRefused | None:
-    found = {item.number for item in candidates}
+def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRefused | None:
+    """What is named but cannot be invoiced: the first in the order it was named, then oldest first."""
+    found = {item.number for item in selected.items}
     for number in ask.numbers:
         if number not in found:
-            if number in around.refund_numbers:
-                return _refused(ask, "NEGATIVE_SELECTED_ALONE", number=number)
-            return _refused(ask, "ITEM_NOT_INVOICEABLE", number=number)
-    for item in candidates:
+            refund = number in selected.refund_numbers
+            return _refused(ask, "NEGATIVE_SELECTED_ALONE" if refund else "ITEM_NOT_INVOICEABLE", number=number)
+    for item in selected.items:
         if item.opens_at > now:
             return _refused(ask, "ITEM_NOT_INVOICEABLE", number=item.number, opens_at=item.opens_at.isoformat())
-    for item in candidates:
-        if deficit := around.deficits.get((item.account_id, item.subject), 0):
-            return _refused(ask, "DEFICIT_NOT_COVERED", subject=item.subject, deficit_fen=deficit)
-    if ask.amount_fen is None:
-        for item in candidates:
-            if item.invoiceable_fen <= 0 < item.reserved_fen and ask.numbers:
+    if ask.numbers and ask.amount_fen is None:
+        for item in selected.items:
+            if item.invoiceable_fen <= 0 < item.reserved_fen:
                 return _refused(ask, "ITEM_LOCKED", number=item.number)
-    have_fen = sum(max(item.invoiceable_fen, 0) for item in candidates[:ITEMS_MAX])
-    need_fen = ask.amount_fen or 1
-    if have_fen < need_fen and len(candidates) <= ITEMS_MAX:
-        short_fen = need_fen - have_fen
-        return _refused(ask, "INSUFFICIENT_INVOICEABLE", need_fen=need_fen, have_fen=have_fen, shortfall_fen=short_fen)
-    if have_fen < need_fen or (ask.amount_fen is None and len(candidates) > ITEMS_MAX):
+    if len(selected.items) > ITEMS_MAX and (ask.amount_fen is None or selected.have_fen < ask.amount_fen):
         return _refused(ask, "SELECTION_TOO_LARGE", items_max=ITEMS_MAX)
     return None
 
 
-def _refused(ask: ReserveBalance, reason: Refusal, **detail: int | str) -> ReservationRefused:
+def _short(ask: ReserveBalance, selected: Selected) -> ReservationRefused | None:
+    """R-3: what is selected must cover the deficits of its subjects and, by amount, the amount as well."""
+    owed = selected.owed_here()
+    deficit_fen, have_fen = sum(debt.owed_fen for debt in owed), selected.have_fen
+    need_fen = deficit_fen + ask.amount_fen if ask.amount_fen is not None else max(deficit_fen, 1)
+    if have_fen < need_fen and (ask.amount_fen is not None or not deficit_fen):
+        reason: Refusal = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if deficit_fen else "INSUFFICIENT_INVOICEABLE"
+        figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": need_fen - have_fen}
+        return _refused(ask, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
+    have = by_bucket((item.bucket, item.free_fen) for item in selected.items)
+    for bucket, fen in by_bucket((debt.bucket, debt.owed_fen) for debt in owed).items():
+        if have[bucket] < fen:
+            figures = {"deficit_fen": fen, "have_fen": have[bucket], "shortfall_fen": fen - have[bucket]}
+            return _refused(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures)
+    return None
+
+
+def _refused(ask: Ask, reason: Refusal, **detail: int | str) -> ReservationRefused:
     return ReservationRefused(account_id=ask.account_id, request_id=ask.request_id, reason=reason, detail=detail)
 
 
-def _take(candidates: Sequence[Candidate], amount_fen: int | None) -> list[tuple[Candidate, int]]:
-    """The whole of each, or the oldest first up to the amount (R-4)."""
+def _take(
+    candidates: Sequence[Candidate], free: Mapping[int, int], amount_fen: int | None
+) -> list[tuple[Candidate, int]]:
+    """The rest of each, or the oldest first up to the amount (R-4)."""
     taken, left = [], amount_fen
     for item in candidates:
-        amount = max(item.invoiceable_fen, 0) if left is None else min(max(item.invoiceable_fen, 0), left)
+        amount = free[item.item_id] if left is None else min(free[item.item_id], left)
         if amount:
             taken.append((item, amount))
             left = None if left is None else left - amount
@@ -162,4 +197,14 @@ def _group(members: Sequence[Taken]) -> Group:
         count=len(members),
         amount_fen=sum(one.amount_fen for one in members),
         oldest_at=min(one.item.occurred_at for one in members),
+    )
+
+
+def _pair(one: Offset) -> OffsetPair:
+    return OffsetPair(
+        account_id=one.from_item.account_id,
+        subject=one.from_item.subject,
+        from_number=one.from_item.number,
+        to_number=one.to_item.number,
+        amount_fen=one.amount_fen,
     )

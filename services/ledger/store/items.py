@@ -7,8 +7,6 @@ from asyncpg import Connection
 
 from services.ledger.domain.intake import NewItem
 from services.ledger.domain.moves import Move
-from services.ledger.domain.reserving import ITEMS_MAX, Candidate, Surroundings
-from shared.contracts.ledger import ReserveBalance
 
 GIVEN = """
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
@@ -150,46 +148,4 @@ async def record(db: Connection, moves: Sequence[Move], now: datetime) -> None:
         [move.amount_fen for move in moves],
         [move.cause for move in moves],
         now,
-    )
-
-
-async def candidates(db: Connection, ask: ReserveBalance, now: datetime) -> list[Candidate]:
-    """What the selection names, locked, oldest first. By numbers also what is not open or has nothing left, to be able to say why."""
-    rows = await db.fetch(
-        f"""
-        SELECT account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
-            reserved_fen
-        FROM item
-        WHERE account_id = ANY ($1) AND ($4::text IS NULL OR subject = $4)
-            AND CASE WHEN $2 <> '{{}}'::text[] THEN number = ANY ($2)
-                ELSE invoiceable_fen <> 0 AND opens_at <= $5 AND ($3 = '{{}}'::text[] OR cycle = ANY ($3)) END
-        ORDER BY occurred_at, item_id LIMIT {ITEMS_MAX + 1} FOR UPDATE
-        """,
-        list(ask.accounts),
-        list(ask.numbers),
-        list(ask.cycles),
-        ask.subject,
-        now,
-    )
-    return [Candidate(**row) for row in rows]
-
-
-async def surroundings(db: Connection, ask: ReserveBalance, now: datetime) -> Surroundings:
-    """Refunds among the selected numbers, and open deficits."""
-    refunds = await db.fetch(
-        "SELECT DISTINCT number FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)",
-        list(ask.accounts),
-        list(ask.numbers),
-    )
-    deficits = await db.fetch(
-        """
-        SELECT account_id, subject, -sum(negative_fen)::bigint AS fen FROM balance_sum
-        WHERE account_id = ANY ($1) AND opens_at <= $2 GROUP BY account_id, subject HAVING sum(negative_fen) < 0
-        """,
-        list(ask.accounts),
-        now,
-    )
-    return Surroundings(
-        frozenset(row["number"] for row in refunds),
-        {(row["account_id"], row["subject"]): row["fen"] for row in deficits},
     )

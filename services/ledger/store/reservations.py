@@ -1,21 +1,20 @@
 """Reservations: the one answer to each request, what was taken of which item, and what became of each part."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain.booking import Booked, Held
-from services.ledger.domain.reserving import Answer, Decision
+from services.ledger.domain.booking import Booking, Held, Holding, Paid
+from services.ledger.domain.reserving import Answer, Ask, Decision
 from shared.contracts.invoicing import PartFact
-from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
+from shared.contracts.ledger import BalanceReserved, ReservationRefused
 
 ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
     answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
 }
 
 
-async def earlier_answer(db: Connection, ask: ReserveBalance) -> Answer | None:
+async def earlier_answer(db: Connection, ask: Ask) -> Answer | None:
     """The answer this request got before, whoever asks again."""
     row = await db.fetchrow(
         "SELECT answer_type, answer FROM reservation WHERE account_id = $1 AND request_id = $2",
@@ -60,6 +59,20 @@ async def add(db: Connection, decision: Decision, now: datetime) -> None:
         list(range(len(decision.taken))),
         [one.amount_fen for one in decision.taken],
     )
+    await db.execute(
+        """
+        INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_item_id, to_number, amount_fen)
+        SELECT $1, $2, t.* FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[]) AS t
+        """,
+        answer.account_id,
+        reservation_id,
+        list(range(len(decision.offsets))),
+        [one.from_item.account_id for one in decision.offsets],
+        [one.from_item.item_id for one in decision.offsets],
+        [one.to_item.item_id for one in decision.offsets],
+        [one.to_item.number for one in decision.offsets],
+        [one.amount_fen for one in decision.offsets],
+    )
 
 
 async def id_of(db: Connection, account_id: int, request_id: int) -> int | None:
@@ -69,9 +82,9 @@ async def id_of(db: Connection, account_id: int, request_id: int) -> int | None:
     return reservation_id
 
 
-async def held(db: Connection, account_id: int, reservation_id: int | None) -> list[Held]:
-    """What the reservation took, locked, in the order it was taken."""
-    rows = await db.fetch(
+async def held(db: Connection, account_id: int, reservation_id: int | None) -> Holding:
+    """What the reservation took and paid, in the order it did; the items are locked in the order in which everybody locks them."""
+    items = await db.fetch(
         """
         SELECT owner_id, item_id, group_no, reserved_fen, invoiced_fen, released_fen FROM reservation_item
         WHERE account_id = $1 AND reservation_id = $2 ORDER BY place FOR UPDATE
@@ -79,21 +92,23 @@ async def held(db: Connection, account_id: int, reservation_id: int | None) -> l
         account_id,
         reservation_id,
     )
-    return [Held(**row) for row in rows]
-
-
-async def lock_items(db: Connection, held: Sequence[Held]) -> None:
-    """In the order in which everybody locks items."""
-    await db.execute(
+    paid = await db.fetch(
         """
-        SELECT FROM item WHERE account_id = ANY ($1) AND item_id = ANY ($2) ORDER BY occurred_at, item_id FOR UPDATE
+        SELECT owner_id, from_item_id, to_item_id, amount_fen FROM reservation_offset
+        WHERE account_id = $1 AND reservation_id = $2 AND NOT undone ORDER BY place FOR UPDATE
         """,
-        sorted({one.owner_id for one in held}),
-        [one.item_id for one in held],
+        account_id,
+        reservation_id,
     )
+    await db.execute(
+        "SELECT FROM item WHERE account_id = ANY ($1) AND item_id = ANY ($2) ORDER BY account_id, occurred_at, item_id FOR UPDATE",
+        sorted({row["owner_id"] for row in (*items, *paid)}),
+        [row["item_id"] for row in items] + [row[name] for row in paid for name in ("from_item_id", "to_item_id")],
+    )
+    return Holding([Held(**row) for row in items], [Paid(**row) for row in paid])
 
 
-async def book(db: Connection, account_id: int, reservation_id: int | None, booked: Sequence[Booked]) -> None:
+async def book(db: Connection, account_id: int, reservation_id: int | None, made: Booking) -> None:
     await db.execute(
         """
         UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released
@@ -102,9 +117,15 @@ async def book(db: Connection, account_id: int, reservation_id: int | None, book
         """,
         account_id,
         reservation_id,
-        [one.item_id for one in booked],
-        [one.invoiced_fen for one in booked],
-        [one.released_fen for one in booked],
+        [one.item_id for one in made.booked],
+        [one.invoiced_fen for one in made.booked],
+        [one.released_fen for one in made.booked],
+    )
+    await db.execute(
+        "UPDATE reservation_offset SET undone = true WHERE $3 AND account_id = $1 AND reservation_id = $2",
+        account_id,
+        reservation_id,
+        made.undone,
     )
 
 

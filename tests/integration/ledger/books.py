@@ -7,12 +7,19 @@ from services.ledger.domain.balances import balance
 from services.ledger.store import pages
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, Share
-from shared.contracts.ledger import Balance, BalanceReserved, ReleaseReservation, ReservationRefused, ReserveBalance
+from shared.contracts.ledger import (
+    Balance,
+    BalanceReserved,
+    OffsetDeficit,
+    ReleaseReservation,
+    ReservationRefused,
+    ReserveBalance,
+)
 from shared.contracts.message import Message, Park
 from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
-from tests.examples import an_ask
+from tests.examples import a_refund, an_ask, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
 
@@ -59,6 +66,31 @@ class Ledger:
             return await handlers.release_reservation(
                 ReleaseReservation(account_id=1, request_id=request_id), db, MARCH_20
             )
+
+    async def in_deficit(self, fen: int = 20_000) -> None:
+        """D1 was paid, invoiced in full and refunded by `fen`: `F1`."""
+        await self.bill(an_order("D1", 100_000))
+        await self.issued(await self.reserve("D1", request_id=1000), part_id=1000)
+        await self.bill(a_refund("F1", of="D1", cash_fen=fen))
+
+    async def pay_deficit(self, *numbers: str, amount_fen: int | None = None, request_id: int = 1) -> Message:
+        ask = OffsetDeficit(
+            account_id=1,
+            request_id=request_id,
+            accounts=(1,),
+            subject="ALIYUN_SERVICE",
+            numbers=numbers,
+            amount_fen=amount_fen,
+        )
+        async with self.database.transaction() as db:
+            (answer,) = await handlers.offset_deficit(ask, db, MARCH_20)
+        return answer
+
+    async def places(self) -> dict[str, tuple[int, int, int, int]]:
+        """Invoiceable, reserved, invoiced and offset fen of each document."""
+        async with self.database.read() as db:
+            rows = await db.fetch("SELECT number, invoiceable_fen, reserved_fen, invoiced_fen, offset_fen FROM item")
+        return {row["number"]: tuple(row)[1:] for row in rows}
 
     async def balance(self, now: datetime = MARCH_20, subject: str = "ALIYUN_SERVICE") -> Balance | None:
         async with self.database.read() as db:

@@ -61,15 +61,6 @@ async def test_a_refund_waits_for_its_order_and_counts_nowhere(ledger: Ledger) -
     assert (await ledger.refusal("F1")).reason == "NEGATIVE_SELECTED_ALONE"
 
 
-async def test_a_refund_after_the_invoice_is_a_deficit_and_nothing_more_is_reserved(ledger: Ledger) -> None:
-    await ledger.bill(an_order())
-    await ledger.issued(await ledger.reserve("O1"))
-    await ledger.bill(a_refund(), an_order("O2", 50_000))
-    assert await ledger.figures() == (100_000, 0, 50_000, 20_000)
-    refused = await ledger.refusal("O2", request_id=2)
-    assert (refused.reason, refused.detail["deficit_fen"]) == ("DEFICIT_NOT_COVERED", 20_000)
-
-
 async def test_a_reservation_is_exact_oldest_first(ledger: Ledger) -> None:
     await ledger.bill(an_order("O1", 80_000), an_order("O2", 70_000, at=MARCH_10 + timedelta(days=1)))
     reserved = await ledger.reserve(amount_fen=100_000)

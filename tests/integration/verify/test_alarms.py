@@ -36,11 +36,16 @@ TOLD_TWICE = """
 MOVED_BY_NOBODY = (
     "UPDATE item SET invoiceable_fen = invoiceable_fen - 1, invoiced_fen = invoiced_fen + 1 WHERE number = 'O2'"
 )
+PAID_BY_NOBODY = """
+    INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_item_id, to_number, amount_fen)
+    SELECT account_id, 99, 0, account_id, item_id, item_id + 1, 'F1', 1 FROM item WHERE number = 'O1'
+"""
 SQL: dict[str, tuple[str, str]] = {
     "no_item_over_allocated": ("ledger", OVERDRAWN),
     "columns_equal_replay_of_moves": ("ledger", MOVED_BY_NOBODY),
     "sums_equal_items": ("ledger", "UPDATE balance_sum SET positive_fen = positive_fen + 1"),
     "reserved_equals_what_reservations_hold": ("ledger", "UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1"),
+    "offsets_have_two_sides": ("ledger", PAID_BY_NOBODY),
     "one_invoice_for_a_request_group": ("ledger", "UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1"),
     "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
     "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.domain import booking
-from services.ledger.domain.booking import Held
-from services.ledger.domain.reserving import Candidate, Decision, Surroundings, reserve
+from services.ledger.domain.booking import Held, Holding
+from services.ledger.domain.netting import Candidate
+from services.ledger.domain.reserving import Decision, Selected, reserve
 from shared.contracts.invoicing import InvoiceVoided, Share
 from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
-NOTHING_ELSE = Surroundings(frozenset(), {})
 
 
 def items(amounts: list[int]) -> list[Candidate]:
@@ -37,7 +37,7 @@ def items(amounts: list[int]) -> list[Candidate]:
 
 def decide(amounts: list[int], amount_fen: int | None) -> Decision:
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=amount_fen)
-    return reserve(ask, None, items(amounts), NOTHING_ELSE, 3, NOW)
+    return reserve(ask, None, Selected(items(amounts), []), 3, NOW)
 
 
 AMOUNTS = st.lists(st.integers(0, 10**6), max_size=30)
@@ -70,7 +70,7 @@ def test_the_oldest_are_taken_first(amounts: list[int], amount_fen: int) -> None
 def test_an_earlier_answer_is_repeated_whatever_has_changed() -> None:
     first = decide([100], None)
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=5)
-    again = reserve(ask, first.answer, items([]), NOTHING_ELSE, 99, NOW)
+    again = reserve(ask, first.answer, Selected([], []), 99, NOW)
     assert (again.answer, again.new, again.moves()) == (first.answer, False, [])
 
 
@@ -103,14 +103,14 @@ def test_what_is_booked_is_what_the_part_says_and_never_more_than_was_held(
     held = [Held(1, number, 1, amount, 0, 0) for number, amount in enumerate(reserved)]
     amount_fen = data.draw(st.integers(1, sum(reserved)))
     part = a_part([Share(group_no=1, amount_fen=amount_fen)])
-    booked = booking.book(None, "issued", part, held)
+    booked = booking.book(None, "issued", part, Holding(held))
     assert sum(move.amount_fen for move in booked.moves) == amount_fen
     assert all(one.invoiced_fen <= reserved[one.item_id] for one in booked.booked)
-    assert booking.book("issued", "issued", part, held) == booking.Booking()
-    assert booking.book("issued", "released", part, held) == booking.Booking()
+    assert booking.book("issued", "issued", part, Holding(held)) == booking.Booking()
+    assert booking.book("issued", "released", part, Holding(held)) == booking.Booking()
 
 
 def test_a_late_document_takes_back_what_was_released() -> None:
-    released = [Held(1, 7, 1, 100, 0, 100)]
+    released = Holding([Held(1, 7, 1, 100, 0, 100)])
     (move,) = booking.book("released", "issued", a_part([Share(group_no=1, amount_fen=100)]), released).moves
     assert (move.from_bucket, move.to_bucket, move.amount_fen) == ("invoiceable", "invoiced", 100)

@@ -1,0 +1,96 @@
+"""A deficit is paid first, by consumption of the same account and subject, oldest first on both sides (R-3, D-10, D-13)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.ledger.domain.moves import INVOICEABLE, OFFSET, Move
+
+Bucket = tuple[int, str]
+"""Account and subject: deficits of one are never paid by another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An item that the selection names, oldest first."""
+
+    account_id: int
+    item_id: int
+    number: str
+    subject: str
+    content: str
+    tax_percent: int
+    cycle: str
+    spec: str | None
+    occurred_at: datetime
+    opens_at: datetime
+    invoiceable_fen: int
+    reserved_fen: int
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.account_id, self.subject
+
+    @property
+    def free_fen(self) -> int:
+        return max(self.invoiceable_fen, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An item below zero, oldest first. `number` is the refund that took it there; `owed_fen` is positive."""
+
+    account_id: int
+    item_id: int
+    number: str
+    subject: str
+    owed_fen: int
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.account_id, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """What one item pays of another's deficit."""
+
+    from_item: Candidate
+    to_item: Owed
+    amount_fen: int
+
+    def moves(self, cause: str) -> tuple[Move, Move]:
+        cost, accept = self.from_item, self.to_item
+        return (
+            Move(cost.account_id, cost.item_id, INVOICEABLE, OFFSET, self.amount_fen, cause),
+            Move(accept.account_id, accept.item_id, OFFSET, INVOICEABLE, self.amount_fen, cause),
+        )
+
+
+def net(
+    selected: Sequence[Candidate], owed: Sequence[Owed], most_fen: int | None = None
+) -> tuple[list[Offset], dict[int, int]]:
+    """Pairs, and what each selected item has left. All of the deficits, or `most_fen` of them."""
+    left = {item.item_id: item.free_fen for item in selected}
+    offsets: list[Offset] = []
+    for debt in owed:
+        open_fen = debt.owed_fen if most_fen is None else min(debt.owed_fen, most_fen - paid_fen(offsets))
+        for item in selected:
+            amount = min(open_fen, left[item.item_id]) if item.bucket == debt.bucket else 0
+            if amount > 0:
+                offsets.append(Offset(item, debt, amount))
+                left[item.item_id] -= amount
+                open_fen -= amount
+    return offsets, left
+
+
+def paid_fen(offsets: Iterable[Offset]) -> int:
+    return sum(one.amount_fen for one in offsets)
+
+
+def by_bucket(amounts: Iterable[tuple[Bucket, int]]) -> dict[Bucket, int]:
+    sums: dict[Bucket, int] = defaultdict(int)
+    for bucket, fen in amounts:
+        sums[bucket] += fen
+    return dict(sums)

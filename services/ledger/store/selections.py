@@ -1,0 +1,111 @@
+"""What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from asyncpg import Connection, Record
+
+from services.ledger.domain.netting import Candidate, Owed
+from services.ledger.domain.reserving import ITEMS_MAX, Ask, Selected
+
+COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
+    reserved_fen"""
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
+
+
+async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
+    """Selected numbers also when they are not open or have nothing left, to be able to say why."""
+    owed = await _owed(db, ask, now)
+    if ask.numbers:
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask))
+    need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
+    return Selected(await _oldest(db, ask, need_fen, now), owed)
+
+
+async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:
+    """Open deficits of the accounts; the refund that came last is the one that made it."""
+    rows = await db.fetch(
+        """
+        SELECT i.account_id, i.item_id, i.subject, -i.invoiceable_fen AS owed_fen, coalesce((
+            SELECT r.number FROM refund r WHERE r.account_id = i.account_id AND r.item_id = i.item_id
+            ORDER BY r.arrived_at DESC, r.number DESC LIMIT 1), i.number) AS number
+        FROM item i
+        WHERE i.account_id = ANY ($1) AND i.invoiceable_fen < 0 AND i.opens_at <= $2 AND ($3::text IS NULL OR i.subject = $3)
+        ORDER BY i.account_id, i.occurred_at, i.item_id FOR UPDATE OF i
+        """,
+        list(ask.accounts),
+        now,
+        ask.subject,
+    )
+    return [Owed(**row) for row in rows]
+
+
+async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
+    rows = await db.fetch(
+        f"""
+        SELECT {COLUMNS} FROM item
+        WHERE account_id = ANY ($1) AND number = ANY ($2) AND ($3::text IS NULL OR subject = $3)
+        ORDER BY account_id, occurred_at, item_id LIMIT {ITEMS_MAX + 1} FOR UPDATE
+        """,
+        list(ask.accounts),
+        list(ask.numbers),
+        ask.subject,
+    )
+    return [Candidate(**row) for row in rows]
+
+
+async def _oldest(db: Connection, ask: Ask, need_fen: int | None, now: datetime) -> list[Candidate]:
+    """In growing chunks until there is enough: an account may have millions of open items."""
+    found: list[Candidate] = []
+    have_fen, size = 0, CHUNK_FIRST
+    for account_id in sorted(ask.accounts):
+        after = (BEGINNING, 0)
+        while len(found) <= ITEMS_MAX and (need_fen is None or have_fen < need_fen):
+            keys = await _keys(db, ask, account_id, after, size, now)
+            if not keys:
+                break
+            chunk = await _locked(db, account_id, [row["item_id"] for row in keys])
+            found += chunk
+            have_fen += sum(item.free_fen for item in chunk)
+            after, size = (keys[-1]["occurred_at"], keys[-1]["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
+    return found
+
+
+async def _keys(
+    db: Connection, ask: Ask, account_id: int, after: tuple[datetime, int], size: int, now: datetime
+) -> Sequence[Record]:
+    """Where the next chunk lies. Read without locks: one that waits for a lock may come back short, and that is not the end."""
+    rows: list[Record] = await db.fetch(
+        """
+        SELECT occurred_at, item_id FROM item
+        WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND invoiceable_fen <> 0 AND invoiceable_fen > 0
+            AND opens_at <= $4 AND ($5::text IS NULL OR subject = $5) AND ($6 = '{}'::text[] OR cycle = ANY ($6))
+        ORDER BY occurred_at, item_id LIMIT $7
+        """,
+        account_id,
+        *after,
+        now,
+        ask.subject,
+        list(ask.cycles),
+        size,
+    )
+    return rows
+
+
+async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> list[Candidate]:
+    rows = await db.fetch(
+        f"SELECT {COLUMNS} FROM item WHERE account_id = $1 AND item_id = ANY ($2) ORDER BY occurred_at, item_id FOR UPDATE",
+        account_id,
+        item_ids,
+    )
+    return [Candidate(**row) for row in rows]
+
+
+async def _refund_numbers(db: Connection, ask: Ask) -> frozenset[str]:
+    rows = await db.fetch(
+        "SELECT DISTINCT number FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)",
+        list(ask.accounts),
+        list(ask.numbers),
+    )
+    return frozenset(row["number"] for row in rows)
