@@ -129,7 +129,7 @@ async def every_call_has_an_earlier_attempt(world: World) -> Violations:
         (row["serial"], row["step"]) for row in await world.rows("invoicing", "SELECT serial, step FROM attempt")
     )
     calls = Counter((row["serial"], row["call"]) for row in world.platform_log if row.get("event") == "call")
-    known = {"submit", "query"}
+    known = {"submit", "query", "cancel"}
     return [
         f"{call} of {serial}: {count} calls, {attempts[serial, call]} attempts"
         for (serial, call), count in calls.items()

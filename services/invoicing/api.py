@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Json
+from pydantic import AwareDatetime, BaseModel, Json, computed_field
 
 from services.invoicing import handlers
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal, cancel_outcome
 from services.invoicing.store import pages
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceKind
@@ -81,6 +81,11 @@ class RequestView(BaseModel):
     created_at: AwareDatetime
     closed_at: AwareDatetime | None
     invoices: list[InvoiceView] = []
+
+    @computed_field
+    def cancel(self) -> str | None:
+        """What became of the wish to cancel: pending, done, or refused_already_issued."""
+        return cancel_outcome(self.cancel_wished, self.status)
 
 
 def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_seconds: float) -> APIRouter:

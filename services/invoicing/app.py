@@ -8,7 +8,7 @@ from services.invoicing.adapters.port import TaxPlatform
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
 from services.invoicing.documents.renderer import Renderer
 from services.invoicing.store import documents, parts
-from shared.contracts.ledger import BalanceReserved, ReservationRefused
+from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
 from shared.runtime.objects import ObjectStore
@@ -39,6 +39,7 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
             TitleChanged: handlers.title_changed,
             BalanceReserved: partial(handlers.balance_reserved, catalogue=catalogue),
             ReservationRefused: handlers.reservation_refused,
+            ReservationImpaired: handlers.reservation_impaired,
         },
         workers=[
             Worker(

@@ -12,10 +12,11 @@ from shared.runtime.objects import ObjectStore
 
 
 async def submit_or_query(part: Claimed, *, platform: TaxPlatform, unseal: Unseal, catalogue: Catalogue) -> Answer:
-    """The step that was committed with the claim: a first submission, or a question about an earlier one."""
+    """The step that was committed with the claim: a first submission, a question about an earlier one, or a wish to cancel it."""
     calls = {
         "submit": lambda: platform.submit(printing.order(part, unseal, catalogue)),
         "query": lambda: platform.query(part.serial),
+        "cancel": lambda: platform.cancel(part.serial),
     }
     return await calls[part.step]()
 

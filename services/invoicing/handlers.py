@@ -13,7 +13,7 @@ from services.invoicing.store import documents as document_rows
 from services.invoicing.store import parts as part_rows
 from services.invoicing.store import requests as request_rows
 from services.invoicing.store import titles as title_rows
-from shared.contracts.ledger import BalanceReserved, ReservationRefused
+from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
@@ -47,12 +47,18 @@ async def request_invoice(
 async def cancel_request(ask: Cancel, db: Connection, now: datetime) -> tuple[str | Refused, list[Message]]:
     status = await request_rows.wish_cancel(db, ask)
     voided = await part_rows.void_queued(db, ask, now)
+    await part_rows.hurry(db, ask)
     siblings = await part_rows.of_request(db, ask.account_id, ask.request_id)
     end = parts.closing(ask.account_id, ask.request_id, siblings)
     closed = await request_rows.close(db, end, now)
     return requests.cancelled(ask, status, [part.status for part in siblings]), parts.after(
         parts.voided(voided), closed, end
     )
+
+
+async def reservation_impaired(fact: ReservationImpaired, db: Connection, now: datetime) -> list[Message]:
+    _, messages = await cancel_request(requests.impaired(fact), db, now)
+    return messages
 
 
 async def balance_reserved(

@@ -25,7 +25,8 @@ async def billing_facts(
     conflicts += await papers.add_usage(db, batch.usage)
     refunds = await papers.match_refunds(db, batch.accounts)
     await items.record(db, moves.refund_moves(refunds), now)
-    return [*batch.parks, *batch.conflicts(conflicts)]
+    impaired = await reservations.hit(db, refunds)
+    return [*batch.parks, *batch.conflicts(conflicts), *impaired]
 
 
 async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> list[Message]:

@@ -103,6 +103,14 @@ class ReservationRefused(LedgerFact):
     detail: dict[str, int | str] = {}
 
 
+class ReservationImpaired(LedgerFact):
+    """A refund hit what is held for the request: it should not be invoiced as it is (R-8)."""
+
+    request_id: Id
+    reservation_id: Id
+    refund_number: Number
+
+
 class ReservationReleased(LedgerFact):
     request_id: Id
     reservation_id: Id

@@ -53,7 +53,13 @@ TOPICS: dict[str, Topic] = {
         Topic(
             "ledger.events",
             "ledger",
-            (ledger.BalanceReserved, ledger.ReservationRefused, ledger.ReservationReleased, ledger.BalanceChanged),
+            (
+                ledger.BalanceReserved,
+                ledger.ReservationRefused,
+                ledger.ReservationReleased,
+                ledger.ReservationImpaired,
+                ledger.BalanceChanged,
+            ),
         ),
         Topic(
             "invoicing.events",

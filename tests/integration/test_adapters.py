@@ -23,6 +23,8 @@ from services.invoicing.adapters.port import (
     Accepted,
     Answer,
     BlueOrder,
+    CancelHeard,
+    Cancelled,
     Duplicate,
     Failed,
     Issued,
@@ -221,9 +223,21 @@ async def test_faults_hit_any_call_and_unknown_ones_are_refused(start: Start) ->
 
 async def test_a_cancel_ends_what_is_in_work(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="60")
-    assert (await sandbox.post("/invoices", _body())).status_code == 202
-    assert (await sandbox.post(f"/invoices/{SERIAL}/cancel", {})).json() == {"state": "accepted"}
-    assert await sandbox.get(f"/invoices/{SERIAL}") == {"state": "cancelled"}
+    async with HttpTaxPlatform(sandbox.url) as platform:
+        assert await platform.submit(ORDER) == Accepted()
+        assert await platform.cancel(SERIAL) == CancelHeard()
+        assert await platform.query(SERIAL) == Cancelled()
+
+
+async def test_a_cancel_that_comes_too_late_is_heard_and_the_document_stays(start: Start) -> None:
+    sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
+    async with HttpTaxPlatform(sandbox.url) as platform:
+        await platform.submit(ORDER)
+        assert isinstance(await settled(platform), Issued)
+        assert await platform.cancel(SERIAL) == CancelHeard()
+        assert isinstance(await platform.query(SERIAL), Issued)
+        await sandbox.post("/ops/faults", ["error_5xx"])
+        assert isinstance(await platform.cancel(SERIAL), Unknown)
 
 
 async def test_what_is_no_order_is_refused_over_http_too(start: Start) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
 from services.ledger.domain.balances import balance, withdrawable_fen
 from services.ledger.store import pages
 from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged
@@ -354,7 +354,7 @@ class Player:
         return await self.world.rows("invoicing", query, account_id, request_id)
 
     async def _request_rows(self, name: str) -> list[dict[str, Any]]:
-        query = "SELECT status, reason, detail FROM request WHERE account_id = $1 AND request_id = $2"
+        query = "SELECT status, reason, detail, cancel_wished FROM request WHERE account_id = $1 AND request_id = $2"
         return await self.world.rows("invoicing", query, *self.request_ids[name])
 
     async def _balances(self) -> dict[tuple[str, str], Balance]:
@@ -377,7 +377,12 @@ class Player:
             (row,) = await self._request_rows(name)
             shown = [_shown(look.request_status[name]) for look in played.looks if name in look.request_status]
             states = [state for place, state in enumerate(shown) if place == 0 or shown[place - 1] != state]
-            played.requests[name] = {"status": _shown(row["status"]), "statuses": states, "reason": row["reason"]}
+            played.requests[name] = {
+                "status": _shown(row["status"]),
+                "statuses": states,
+                "reason": row["reason"],
+                "cancel": cancel_outcome(row["cancel_wished"], row["status"]),
+            }
         names = {number: name for name, (_, number) in self.request_ids.items() if not name.startswith("given-")}
         query = "SELECT p.*, r.remark FROM part p JOIN request r USING (account_id, request_id) ORDER BY p.part_id"
         for part in await self.world.rows("invoicing", query):

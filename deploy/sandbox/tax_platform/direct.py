@@ -8,7 +8,7 @@ from typing import Self
 from deploy.sandbox.tax_platform.core import Answer as Told
 from deploy.sandbox.tax_platform.core import Platform
 from services.invoicing.adapters.port import Answer, BlueOrder, Unknown
-from services.invoicing.adapters.tax_platform import understood
+from services.invoicing.adapters.tax_platform import heard, understood
 
 Fault = Callable[[], str]
 """Says what goes wrong with the next call: "" nothing; "lose_request", "lose_answer", "error_5xx", "slow" as over HTTP."""
@@ -41,6 +41,9 @@ class DirectTaxPlatform:
 
     async def query(self, serial: str) -> Answer:
         return self._heard(self._fault(), lambda: self._platform.query(serial))
+
+    async def cancel(self, serial: str) -> Answer:
+        return heard(self._heard(self._fault(), lambda: self._platform.cancel(serial)))
 
     def _heard(self, fault: str, act: Callable[[], Told]) -> Answer:
         """A caller that waits no longer than for the other faults hears nothing of a slow answer either."""

@@ -103,13 +103,35 @@ class Cancelled:
 
 
 @dataclass(frozen=True)
+class TooLate:
+    """No cancel any more."""
+
+
+@dataclass(frozen=True)
+class CancelHeard:
+    """The wish to cancel has arrived. Whether it came in time, a query says."""
+
+
+@dataclass(frozen=True)
 class Unknown:
     """No answer, or none that could be read. It says nothing about what happened."""
 
     reason: str
 
 
-Answer = Accepted | Duplicate | Rejected | NotFound | Processing | Issued | Failed | Cancelled | Unknown
+Answer = (
+    Accepted
+    | Duplicate
+    | Rejected
+    | NotFound
+    | Processing
+    | Issued
+    | Failed
+    | Cancelled
+    | TooLate
+    | CancelHeard
+    | Unknown
+)
 
 
 class TaxPlatform(Protocol):
@@ -118,6 +140,8 @@ class TaxPlatform(Protocol):
     async def submit(self, order: BlueOrder) -> Answer: ...
 
     async def query(self, serial: str) -> Answer: ...
+
+    async def cancel(self, serial: str) -> Answer: ...
 
     async def __aenter__(self) -> Self: ...
 

@@ -15,6 +15,7 @@ from services.invoicing.adapters.port import (
     Accepted,
     Answer,
     BlueOrder,
+    CancelHeard,
     Cancelled,
     Duplicate,
     Failed,
@@ -22,6 +23,7 @@ from services.invoicing.adapters.port import (
     NotFound,
     Processing,
     Rejected,
+    TooLate,
     Unknown,
 )
 
@@ -51,6 +53,9 @@ class HttpTaxPlatform:
     async def query(self, serial: str) -> Answer:
         return await self._ask("GET", f"/invoices/{serial}", None)
 
+    async def cancel(self, serial: str) -> Answer:
+        return heard(await self._ask("POST", f"/invoices/{serial}/cancel", None))
+
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
         try:
             # The client's own timeout counts from byte to byte: a trickle would outlive the lease of the part.
@@ -78,12 +83,18 @@ def understood(answer: object) -> Answer:
             return Unknown("an answer that nobody understands")
 
 
+def heard(answer: Answer) -> Answer:
+    """Of the answer to a wish to cancel: accepted or too late, it only says that the wish arrived."""
+    return CancelHeard() if isinstance(answer, Accepted | TooLate) else Unknown("no answer to a cancel")
+
+
 PLAIN: dict[str, Answer] = {
     "accepted": Accepted(),
     "duplicate": Duplicate(),
     "processing": Processing(),
     "not_found": NotFound(),
     "cancelled": Cancelled(),
+    "too_late": TooLate(),
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from services.invoicing.adapters.port import (
     Accepted,
     Answer,
+    CancelHeard,
     Cancelled,
     Duplicate,
     Failed,
@@ -98,6 +99,8 @@ class Claimed:
     remark: str
     wrapped_key: str | None
     traceparent: str | None
+    cancel_reason: str | None = None
+    """Why the request shall be cancelled, if somebody wishes so."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Change:
     qr: str | None = None
     reason: str | None = None
     text: str | None = None
+    cancel_heard: bool = False
 
     @property
     def fact(self) -> bool:
@@ -130,10 +134,14 @@ def decide(part: Claimed, answer: Answer) -> Change:
             part.reason is not None
         ):  # refused on submission, and the query confirms that nothing came of it
             return Change("failed", reason=part.reason, text=part.text)
+        case NotFound() if part.cancel_reason is not None:  # never arrived, and shall not any more
+            return Change("cancelled", reason=part.cancel_reason)
         case NotFound():
             return Change("unsettled", next_step="submit", due_at=part.claimed_at)
         case Cancelled():
-            return Change("cancelled", reason=CANCELLED)
+            return Change("cancelled", reason=part.cancel_reason or CANCELLED)
+        case CancelHeard():
+            return Change("unsettled", due_at=part.claimed_at, reason=part.reason, text=part.text, cancel_heard=True)
         case Rejected(code=code, text=text):  # believed only when a query says so too
             return _saying(Change("unsettled", due_at=part.claimed_at), code, text)
         case Accepted() | Duplicate() | Processing():
@@ -195,7 +203,7 @@ def facts_of(part: Claimed, change: Change, status: str | None) -> list[PartFact
 
 def voided(parts: Sequence[Claimed]) -> list[PartFact]:
     """What is told of parts that were cancelled before anybody took them."""
-    return [fact for part in parts for fact in facts_of(part, Change("cancelled", reason=CANCELLED), VOIDED)]
+    return [fact for part in parts for fact in facts_of(part, Change("cancelled", reason=part.cancel_reason), VOIDED)]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestRefused
-from shared.contracts.ledger import OffsetDeficit, ReservationRefused, ReserveBalance
+from shared.contracts.ledger import OffsetDeficit, ReservationImpaired, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.credit_code import is_valid_credit_code
 from shared.domain.remark import check_remark
@@ -16,6 +16,7 @@ SPECIAL_NEEDS = ("bank_name", "bank_account", "registered_address", "registered_
 PRINTED = {"address": "registered_address", "phone": "registered_phone"}
 """Fields of a title whose printed name differs from the one they travel under."""
 OPERATION = "invoice-request"
+REFUND_BEFORE_ISSUE = "REFUND_BEFORE_ISSUE"
 SEALED = "sealed."
 Unseal = Callable[[str, str], str]
 """From a wrapped key and a sealed value to the text."""
@@ -53,8 +54,11 @@ class Ask:
 
 @dataclass(frozen=True)
 class Cancel:
+    """A wish: of the customer, or of the ledger when a refund hit what is held (R-8)."""
+
     account_id: int
     request_id: int
+    reason: str = "CANCELLED"
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,19 @@ def _conflict(ask: Ask, first: First) -> Refused:
 def refused(fact: ReservationRefused, news: bool) -> list[Message]:
     common = {"account_id": fact.account_id, "request_id": fact.request_id}
     return [RequestRefused.model_validate(common | {"reason": fact.reason, "detail": fact.detail})] if news else []
+
+
+def impaired(fact: ReservationImpaired) -> Cancel:
+    return Cancel(fact.account_id, fact.request_id, REFUND_BEFORE_ISSUE)
+
+
+def cancel_outcome(wished: bool, status: str) -> str | None:
+    """What became of the wish: issue beats cancel."""
+    if not wished:
+        return None
+    return {"voided": "done", "invoiced": "refused_already_issued", "partly_issued": "refused_already_issued"}.get(
+        status, "pending" if status in ("reserving", "invoicing") else status
+    )
 
 
 def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Refused:

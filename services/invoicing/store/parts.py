@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from asyncpg import Connection, Record
 
-from services.invoicing.domain.parts import CANCELLED, ISSUED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
+from services.invoicing.domain.parts import ISSUED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
 from services.invoicing.domain.requests import Cancel
 from services.invoicing.domain.splitting import Part
 from services.invoicing.store.documents import add_document_job
@@ -17,7 +17,13 @@ from shared.domain.identifiers import serial_of
 
 CLAIMED = """p.account_id, p.part_id, p.request_id, p.reservation_id, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind,
     p.gross_fen, p.net_fen, p.tax_fen, p.shares, p.lines, p.serial, p.tries, p.epoch, p.reason, p.text, p.traceparent,
-    p.next_step AS step, r.title, r.remark, (SELECT k.wrapped_key FROM sealing_key k WHERE k.account_id = p.account_id) AS wrapped_key"""
+    r.cancel_reason, r.title, r.remark, (SELECT k.wrapped_key FROM sealing_key k WHERE k.account_id = p.account_id) AS wrapped_key"""
+
+
+STEP = """CASE WHEN r.cancel_wished AND p.status = 'submitting' AND p.next_step = 'query' AND NOT p.cancel_heard AND NOT EXISTS (
+        SELECT FROM attempt a WHERE a.account_id = p.account_id AND a.part_id = p.part_id AND a.attempt_no = p.tries
+            AND a.step = 'cancel') THEN 'cancel' ELSE p.next_step END"""
+"""A wish to cancel goes out until the platform has heard it, and after each try it is asked what became of the part."""
 
 
 async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> None:
@@ -67,21 +73,30 @@ async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claime
             INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
             SELECT account_id, part_id, 1, 'queued', 'voided', $4 FROM voided
         )
-        SELECT {CLAIMED} FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
+        SELECT {CLAIMED}, 'submit' AS step FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
         """,
         ask.account_id,
         ask.request_id,
-        CANCELLED,
+        ask.reason,
         now,
     )
     return [_claimed(row, now, now) for row in rows]
+
+
+async def hurry(db: Connection, ask: Cancel) -> None:
+    """Those that are with the platform are due at once, to have it cancelled there."""
+    await db.execute(
+        "UPDATE part SET due_at = 'epoch' WHERE account_id = $1 AND request_id = $2 AND status = 'submitting'",
+        ask.account_id,
+        ask.request_id,
+    )
 
 
 async def claim_due(db: Connection, at: datetime, now: datetime) -> Claimed | None:
     """Take one due part: lease, epoch, and the attempt row of the call that follows. From here on the next step is a query."""
     row = await db.fetchrow(
         f"""
-        SELECT {CLAIMED}, p.status FROM part p JOIN request r USING (account_id, request_id)
+        SELECT {CLAIMED}, {STEP} AS step, p.status FROM part p JOIN request r USING (account_id, request_id)
         WHERE (p.status IN ('queued', 'submitting') OR p.recheck) AND p.due_at <= $1
             AND (p.lease_until IS NULL OR p.lease_until < $1)
         ORDER BY p.due_at, p.account_id, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
@@ -149,7 +164,7 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
     await db.execute(
         """
         UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
-            specimen = $8, reason = $9, text = $10, qr = $11, recheck = false
+            specimen = $8, reason = $9, text = $10, qr = $11, recheck = false, cancel_heard = cancel_heard OR $12
         WHERE account_id = $1 AND part_id = $2
         """,
         part.account_id,
@@ -163,6 +178,7 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
         made.reason,
         made.text,
         made.qr,
+        made.cancel_heard,
     )
     if made.number is not None:
         await db.execute(

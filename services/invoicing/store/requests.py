@@ -69,7 +69,7 @@ async def ledger_reserved(db: Connection, fact: BalanceReserved, now: datetime) 
         """
         UPDATE request SET reservation_id = $3,
             status = CASE WHEN cancel_wished THEN 'voided' WHEN $5 THEN 'offset_only' ELSE 'invoicing' END,
-            reason = CASE WHEN cancel_wished THEN 'CANCELLED' END,
+            reason = cancel_reason,
             closed_at = CASE WHEN cancel_wished OR $5 THEN $4::timestamptz END,
             detail = $6
         WHERE account_id = $1 AND request_id = $2 AND status = 'reserving'
@@ -105,11 +105,13 @@ async def wish_cancel(db: Connection, ask: Cancel) -> str | None:
     """Note the wish; the request's status. Locks it, so that closing it comes before or after, never between."""
     status: str | None = await db.fetchval(
         """
-        UPDATE request SET cancel_wished = cancel_wished OR closed_at IS NULL
+        UPDATE request SET cancel_wished = cancel_wished OR closed_at IS NULL,
+            cancel_reason = CASE WHEN closed_at IS NULL THEN coalesce(cancel_reason, $3) ELSE cancel_reason END
         WHERE account_id = $1 AND request_id = $2 RETURNING status
         """,
         ask.account_id,
         ask.request_id,
+        ask.reason,
     )
     return status
 

@@ -1,13 +1,15 @@
 """Reservations: the one answer to each request, what was taken of which item, and what became of each part."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Connection
 
 from services.ledger.domain.booking import Booking, Held, Holding, Paid
+from services.ledger.domain.moves import DueRefund
 from services.ledger.domain.reserving import Answer, Ask, Decision
 from shared.contracts.invoicing import PartFact
-from shared.contracts.ledger import BalanceReserved, ReservationRefused
+from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 
 ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
     answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
@@ -106,6 +108,23 @@ async def held(db: Connection, account_id: int, reservation_id: int | None) -> H
         [row["item_id"] for row in items] + [row[name] for row in paid for name in ("from_item_id", "to_item_id")],
     )
     return Holding([Held(**row) for row in items], [Paid(**row) for row in paid])
+
+
+async def hit(db: Connection, refunds: Sequence[DueRefund]) -> list[ReservationImpaired]:
+    """Reservations that still hold something of the refunded items."""
+    rows = await db.fetch(
+        """
+        SELECT DISTINCT ON (r.account_id, r.request_id) r.account_id, r.request_id, r.reservation_id, f.number AS refund_number
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS f (owner_id, item_id, number)
+            JOIN reservation_item i ON i.owner_id = f.owner_id AND i.item_id = f.item_id
+            JOIN reservation r ON r.account_id = i.account_id AND r.reservation_id = i.reservation_id
+        WHERE i.reserved_fen > i.invoiced_fen + i.released_fen ORDER BY r.account_id, r.request_id, f.number
+        """,
+        [one.account_id for one in refunds],
+        [one.item_id for one in refunds],
+        [one.number for one in refunds],
+    )
+    return [ReservationImpaired(**row) for row in rows]
 
 
 async def book(db: Connection, account_id: int, reservation_id: int | None, made: Booking) -> None:

@@ -1,128 +1,121 @@
-"""The edge: who may call, for which account, and what comes back when an owner says no, is away, or is silent."""
+"""The edge: who may call, for which account, and what passes through it in both directions."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import httpx2
 import pytest
-import uvicorn
-from pydantic import SecretStr
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi.routing import iter_route_contexts
 
-from deploy.demo.client import eventually
-from services.gateway.app import MIGRATIONS, build
-from shared.runtime.clock import Clock, uuid7
-from shared.runtime.memory import MemoryLog, MemoryTransport
-from shared.runtime.service import Runtime
-from shared.runtime.settings import Settings
-from shared.runtime.watchdog import Watchdog
-from shared.runtime.web import web_app
-from tests.conftest import OpenDatabase
+from tests.integration.gateway.edge import PDF, PDF_HEADERS, TOKEN, Gateway
 
 pytestmark = pytest.mark.database
 
-TOKEN = "between-us"
+OPEN_TO_ALL = {"/livez", "/readyz", "/metrics", "/openapi.json"}
+NOT_A_KEY = [
+    {},
+    {"Authorization": "Bearer kp_wrong"},
+    {"Authorization": "Bearer kp_"},
+    {"Authorization": "Basic kp_wrong"},
+]
 
 
-@dataclass
-class Gateway:
-    http: httpx2.AsyncClient
-    seen: list[Request]
-
-    async def key(self, account_id: int) -> dict[str, str]:
-        body = {"account_id": account_id, "name": "test"}
-        answer = await self.http.post("/ops/api-keys", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
-        return {"Authorization": f"Bearer {answer.json()['api_key']}"}
+def routes(gateway: Gateway) -> set[tuple[str, str]]:
+    """Method and path of everything the app answers but what is meant for everybody."""
+    contexts = iter_route_contexts(gateway.app.routes)
+    found = {(method, one.path_format or "") for one in contexts for method in one.methods or ()}
+    return {(method, path) for method, path in found if path not in OPEN_TO_ALL}
 
 
-async def owner(request: Request) -> Response:
-    """Answers for every owner: echoes, or says no."""
-    request.app.state.seen.append(request)
-    if request.url.path.endswith("/items/O404"):
-        problem = {"code": "NOT_FOUND", "number": "O404", "status": 404}
-        return JSONResponse(problem, 404, media_type="application/problem+json")
-    return JSONResponse(
-        {"path": request.url.path, "query": dict(request.query_params), "body": (await request.body()).decode()}
-    )
-
-
-@asynccontextmanager
-async def owners() -> AsyncIterator[tuple[str, list[Request]]]:
-    app = Starlette(routes=[Route("/{path:path}", owner, methods=["GET", "POST"])])
-    app.state.seen = []
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    await eventually("owner's server", lambda: asyncio.sleep(0, server.started))
-    (port,) = [sock.getsockname()[1] for one in server.servers for sock in one.sockets]
-    yield f"http://127.0.0.1:{port}", app.state.seen
-    server.should_exit = True
-    await serving
-
-
-@pytest.fixture
-async def gateway(open_database: OpenDatabase) -> AsyncIterator[Gateway]:
-    async with owners() as (url, seen):
-        away = "http://127.0.0.1:9"
-        settings = Settings(
-            title_url=url, ledger_url=url, invoicing_url=url, notification_url=away, service_token=SecretStr(TOKEN)
-        )
-        service = build(settings)
-        runtime = Runtime(service, await open_database(MIGRATIONS), MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
-        app = web_app(runtime, TOKEN, Watchdog(runtime), "gateway")
-        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as http:
-            yield Gateway(http, seen)
-        for resource in service.resources:
-            await resource.__aexit__(None, None, None)
-
-
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer kp_wrong"}, {"Authorization": f"Bearer {TOKEN}"}])
+@pytest.mark.parametrize("headers", NOT_A_KEY)
 async def test_no_route_answers_without_a_key(headers: dict[str, str], gateway: Gateway) -> None:
-    answer = await gateway.http.get("/v1/balances", headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
-    assert answer.headers["content-type"] == "application/problem+json"
+    asked = routes(gateway)
+    assert {("GET", "/v1/items/{number}"), ("POST", "/v1/invoice-requests"), ("POST", "/ops/api-keys")} <= asked
+    for method, path in asked:
+        answer = await gateway.http.request(method, path.format_map(dict.fromkeys(PARTS, "1")), headers=headers)
+        assert (method, path, answer.status_code) == (method, path, 401)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "UNAUTHORIZED"
     assert gateway.seen == []
 
 
+PARTS = ("number", "form", "request_id", "parked_id")
+
+
+async def test_the_token_between_services_is_no_key_and_a_key_is_no_token(gateway: Gateway) -> None:
+    as_customer = await gateway.http.get("/v1/balances", headers={"Authorization": f"Bearer {TOKEN}"})
+    body = {"account_id": 1, "name": "x"}
+    as_operator = await gateway.http.post("/ops/api-keys", json=body, headers=await gateway.key(7))
+    assert (as_customer.status_code, as_operator.status_code) == (401, 401)
+
+
+async def test_a_revoked_key_is_refused_and_no_other(gateway: Gateway) -> None:
+    revoked, other = await gateway.key(7), await gateway.key(8)
+    await gateway.revoke_keys(7)
+    answer = await gateway.http.get("/v1/balances", headers=revoked)
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+    assert "`kaipiao api-keys create`" in answer.json()["detail"]
+    assert (await gateway.http.get("/v1/balances", headers=other)).status_code == 200
+    assert len(gateway.seen) == 1
+
+
 async def test_the_account_is_that_of_the_key(gateway: Gateway) -> None:
-    answer = await gateway.http.get("/v1/items?limit=5&account_id=8", headers=await gateway.key(7))
+    answer = await gateway.get("/v1/items?limit=5&account_id=8", account_id=7)
     assert answer.json()["path"] == "/accounts/7/items"
     assert gateway.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
 
 
-async def test_keys_are_made_by_operators_only(gateway: Gateway) -> None:
-    answer = await gateway.http.post("/ops/api-keys", json={"account_id": 1, "name": "x"}, headers=await gateway.key(7))
-    assert answer.status_code == 401
-
-
 async def test_the_owners_no_goes_through_unchanged(gateway: Gateway) -> None:
-    answer = await gateway.http.get("/v1/items/O404", headers=await gateway.key(7))
-    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    answer = await gateway.get("/v1/items/O404")
+    assert (answer.status_code, answer.json()["code"], answer.json()["number"]) == (404, "NOT_FOUND", "O404")
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_an_owner_that_is_away_takes_down_only_its_own_pages(gateway: Gateway) -> None:
-    key = await gateway.key(7)
-    answer = await gateway.http.get("/v1/notifications", headers=key)
-    assert (answer.status_code, answer.json()["service"]) == (503, "notification")
-    assert answer.headers["retry-after"] == "5"
-    assert (await gateway.http.get("/v1/balances", headers=key)).status_code == 200
+async def test_a_file_comes_with_its_type_and_name_and_is_not_sniffed(gateway: Gateway) -> None:
+    answer = await gateway.get("/v1/invoices/I1/files/pdf")
+    assert (answer.status_code, answer.content) == (200, PDF)
+    assert {name: answer.headers[name] for name in PDF_HEADERS} == PDF_HEADERS
 
 
-async def test_a_request_needs_an_idempotency_key_and_no_unknown_field(gateway: Gateway) -> None:
-    key = await gateway.key(7)
-    without = await gateway.http.post("/v1/invoice-requests", json={"numbers": ["O1"]}, headers=key)
-    assert (without.status_code, without.json()["code"]) == (422, "INVALID_REQUEST")
-    assert "idempotency-key" in without.json()["detail"]
-    headers = key | {"Idempotency-Key": "k1"}
+async def test_repeated_parameters_are_passed_on_as_they_came(gateway: Gateway) -> None:
+    answer = await gateway.get("/v1/items?cycle=202601&subject=&cycle=202602&note=a%26b%3D%23+c")
+    sent = [("cycle", "202601"), ("cycle", "202602"), ("subject", ""), ("note", "a&b=# c")]
+    assert sorted(map(tuple, answer.json()["query"])) == sorted(sent)
+    assert [value for name, value in answer.json()["query"] if name == "cycle"] == ["202601", "202602"]
+
+
+@pytest.mark.parametrize("path", ["/v1/invoice-requests", "/v1/deficit-offsets"])
+async def test_asking_for_something_needs_an_idempotency_key(path: str, gateway: Gateway) -> None:
+    body = {"subject": "ALIYUN_SERVICE"}
+    answer = await gateway.http.post(path, json=body, headers=await gateway.key(7))
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert "idempotency-key: Field required" in answer.json()["detail"]
+    assert gateway.seen == []
+
+
+@pytest.mark.parametrize("idempotency_key", ["", "k" * 65, "two words"])
+async def test_an_idempotency_key_is_short_and_printable(idempotency_key: str, gateway: Gateway) -> None:
+    headers = await gateway.key(7) | {"Idempotency-Key": idempotency_key}
+    answer = await gateway.http.post("/v1/invoice-requests", json={"numbers": ["O1"]}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert answer.json()["errors"][0]["field"] == "header.idempotency-key"
+
+
+async def test_a_request_arrives_with_its_idempotency_key_and_no_unknown_field(gateway: Gateway) -> None:
+    headers = await gateway.key(7) | {"Idempotency-Key": "k1"}
     misspelled = await gateway.http.post("/v1/invoice-requests", json={"number": ["O1"]}, headers=headers)
-    assert misspelled.status_code == 422
+    assert (misspelled.status_code, misspelled.json()["errors"][0]["field"]) == (422, "body.number")
     taken = await gateway.http.post("/v1/invoice-requests", json={"numbers": ["O1"]}, headers=headers)
     assert json.loads(taken.json()["body"])["numbers"] == ["O1"]
-    assert gateway.seen[-1].headers["idempotency-key"] == "k1"
+    assert [one.headers["idempotency-key"] for one in gateway.seen] == ["k1"]
+
+
+@pytest.mark.parametrize("wrong", [{"account_id": 0}, {"account_id": 10**30}, {"name": ""}, {"name": "a\x00b"}])
+async def test_a_key_is_made_only_for_an_account_that_can_be(wrong: dict[str, object], gateway: Gateway) -> None:
+    body = {"account_id": 1, "name": "x"} | wrong
+    answer = await gateway.http.post("/ops/api-keys", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert_invalid(answer, f"body.{next(iter(wrong))}")
+
+
+def assert_invalid(answer: httpx2.Response, field: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert [one["field"] for one in answer.json()["errors"]] == [field]

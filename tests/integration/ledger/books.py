@@ -30,10 +30,13 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
+    async def facts(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[Message | Park]:
         async with self.database.transaction() as db:
-            answers = await handlers.billing_facts(list(facts), db, now, catalogue=Catalogue.load())
-        return [answer.reason for answer in answers if isinstance(answer, Park)]
+            return await handlers.billing_facts(list(facts), db, now, catalogue=Catalogue.load())
+
+    async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
+        """Reasons of those that were parked."""
+        return [answer.reason for answer in await self.facts(*facts, now=now) if isinstance(answer, Park)]
 
     async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
         async with self.database.transaction() as db:

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from services.ledger.store import pages
-from shared.contracts.ledger import BalanceReserved
+from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger
@@ -153,3 +153,20 @@ async def test_the_journal_explains_every_column(ledger: Ledger) -> None:
         causes = [row[0] for row in await db.fetch("SELECT DISTINCT cause FROM move ORDER BY 1")]
     assert wrong == 0
     assert causes == ["part 1", "part 2", "refund F1/1", "request 1", "request 2"]
+
+
+async def test_a_refund_of_what_a_request_holds_is_told_to_it(ledger: Ledger) -> None:
+    await ledger.bill(an_order("O1"), an_order("O2"))
+    await ledger.reserve("O1", "O2", request_id=7)
+    told = await ledger.facts(a_refund(of="O1"), a_refund("F2", of="O2", cash_fen=1))
+    assert [(one.request_id, one.refund_number) for one in told if isinstance(one, ReservationImpaired)] == [(7, "F1")]
+    assert await ledger.facts(a_refund(of="O1")) == [], "the same refund again"
+    await ledger.released(request_id=7)
+    assert await ledger.facts(a_refund("F3", of="O1", cash_fen=1)) == [], "nobody holds it any more"
+    assert await ledger.figures() == (0, 0, 200_000 - 20_002, 0)
+
+
+async def test_a_refund_of_what_is_free_is_nobodys_business(ledger: Ledger) -> None:
+    await ledger.bill(an_order("O1"), an_order("O2"))
+    await ledger.reserve("O1")
+    assert await ledger.facts(a_refund(of="O2")) == []

@@ -8,6 +8,7 @@ import pytest
 from services.invoicing.adapters.port import (
     Accepted,
     Answer,
+    CancelHeard,
     Cancelled,
     Duplicate,
     Failed,
@@ -61,6 +62,7 @@ ANSWERS: list[tuple[Answer, str, str, timedelta | None]] = [
     (NotFound(), "unsettled", "submit", timedelta()),
     (Failed("BUYER_TAX_ID", "bad"), "failed", "query", None),
     (Cancelled(), "cancelled", "query", None),
+    (CancelHeard(), "unsettled", "query", timedelta()),
     (ISSUED, "issued", "query", None),
     (replace(ISSUED, gross_fen=107, net_fen=101), "differs", "query", None),
 ]

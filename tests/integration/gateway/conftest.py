@@ -1,0 +1,16 @@
+"""The gateway before a server that plays every owner; notification is away."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.gateway.app import MIGRATIONS
+from tests.conftest import OpenDatabase
+from tests.integration.gateway.edge import Gateway, echoing, gateway_before
+
+
+@pytest.fixture
+async def gateway(open_database: OpenDatabase) -> AsyncIterator[Gateway]:
+    database = await open_database(MIGRATIONS)
+    async with echoing() as (url, seen), gateway_before(database, url, seen) as gateway:
+        yield gateway
