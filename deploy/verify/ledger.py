@@ -45,11 +45,17 @@ async def sums_equal_items(world: World) -> Violations:
     rows = await world.rows(
         "ledger",
         """
-        WITH counted AS (
+        WITH promised AS (
+            SELECT account_id, subject, sum(remainder_fen) AS fen FROM remainder GROUP BY account_id, subject
+        ), in_items AS (
             SELECT account_id, subject, sum(settled_fen) AS settled, sum(refunded_fen) AS refunded,
                 sum(greatest(invoiceable_fen, 0)) AS positive, sum(least(invoiceable_fen, 0)) AS negative,
                 sum(reserved_fen) AS reserved, sum(invoiced_fen) AS invoiced, sum(offset_fen) AS offset_
             FROM item GROUP BY account_id, subject
+        ), counted AS (
+            SELECT account_id, subject, settled, refunded, positive - coalesce(fen, 0) AS positive, negative,
+                reserved + coalesce(fen, 0) AS reserved, invoiced, offset_
+            FROM in_items LEFT JOIN promised USING (account_id, subject)
         ), kept AS (
             SELECT account_id, subject, sum(settled_fen) AS settled, sum(refunded_fen) AS refunded,
                 sum(positive_fen) AS positive, sum(negative_fen) AS negative,

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from services.gateway import handlers, store
 from services.gateway.domain import PREFIX, bearer, hash_of, new_key
-from services.gateway.forwarding import Call, Owners
+from services.gateway.forwarding import Call, Owners, quoted
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
-from shared.contracts.message import AccountId
+from shared.contracts.message import AccountId, Id, Number
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -21,7 +21,7 @@ READS = {
     "/balances": ("ledger", "/balances", "What may still be invoiced, by subject"),
     "/cash": ("ledger", "/cash", "Cash, and how much of it may be withdrawn"),
     "/items": ("ledger", "/items", "Orders and bills, oldest first, by cursor"),
-    "/items/{number}": ("ledger", "/items/{number}", "One order or bill"),
+    "/items/{number:path}": ("ledger", "/items/{number}", "One order or bill"),
     "/invoice-requests": ("invoicing", "/invoice-requests", "Requests, newest first"),
     "/invoice-requests/{request_id}": ("invoicing", "/invoice-requests/{request_id}", "One request and its invoices"),
     "/invoices": ("invoicing", "/invoices", "Invoices, newest first"),
@@ -29,11 +29,14 @@ READS = {
     "/invoices/{number}/files/{form}": ("invoicing", "/invoices/{number}/files/{form}", "A file: pdf or xml"),
     "/notifications": ("notification", "/notifications", "What you were told, newest first"),
 }
+"""A document's number may have any printable character in it, also `/`; an invoice's is of digits."""
+
+FileForm = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 
 
 class KeyWanted(BaseModel):
     account_id: AccountId
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 
 
 class KeyMade(BaseModel):
@@ -48,7 +51,9 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     account = Depends(_account(runtime))
 
     for path, (owner, behind, summary) in READS.items():
-        router.add_api_route(path, _reader(owners, owner, behind, account), methods=["GET"], summary=summary)
+        checks = [check for name, check in CHECKS.items() if f"{{{name}}}" in behind]
+        read = _reader(owners, owner, behind, account)
+        router.add_api_route(path, read, methods=["GET"], summary=summary, dependencies=checks)
 
     @router.post("/invoice-requests", status_code=201, summary="Ask for invoices")
     async def post_request(
@@ -68,20 +73,36 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
 
     async def ask(path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
-        return await owners.forward(Call("invoicing", "POST", path, {}, headers, body.model_dump_json().encode()))
+        return await owners.forward(Call("invoicing", "POST", path, (), headers, body.model_dump_json().encode()))
 
     @router.post("/invoice-requests/{request_id}/cancel", summary="Wish to cancel a request")
-    async def cancel(request_id: int, account_id: int = account) -> Response:
+    async def cancel(request_id: Id, account_id: int = account) -> Response:
         path = f"/accounts/{account_id}/invoice-requests/{request_id}/cancel"
-        return await owners.forward(Call("invoicing", "POST", path, {}, {}))
+        return await owners.forward(Call("invoicing", "POST", path))
 
     return router
 
 
+async def _number(number: Number) -> None:
+    """One that nobody can have printed is refused at the edge."""
+
+
+async def _request_id(request_id: Id) -> None:
+    """Likewise one that nobody can have been given."""
+
+
+async def _form(form: FileForm) -> None:
+    """Likewise."""
+
+
+CHECKS = {"number": Depends(_number), "request_id": Depends(_request_id), "form": Depends(_form)}
+
+
 def _reader(owners: Owners, owner: str, behind: str, account: int) -> Callable[..., Awaitable[Response]]:
     async def read(request: Request, account_id: int = account) -> Response:
-        path = f"/accounts/{account_id}{behind.format_map(request.path_params)}"
-        return await owners.forward(Call(owner, "GET", path, request.query_params, {}))
+        parts = {name: quoted(value) for name, value in request.path_params.items()}
+        path = f"/accounts/{account_id}{behind.format_map(parts)}"
+        return await owners.forward(Call(owner, "GET", path, request.query_params.multi_items()))
 
     return read
 

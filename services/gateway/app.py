@@ -4,15 +4,15 @@ from functools import partial
 from pathlib import Path
 
 from services.gateway import api
-from services.gateway.forwarding import Owners
+from services.gateway.forwarding import ANSWER_SECONDS, Owners
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def build(settings: Settings) -> Service:
-    owners = Owners(settings)
+def build(settings: Settings, answer_seconds: float = ANSWER_SECONDS) -> Service:
+    owners = Owners(settings, answer_seconds)
     return Service(
         "gateway",
         MIGRATIONS,

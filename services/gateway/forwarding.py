@@ -1,9 +1,10 @@
 """One call to the owner of the data. A "no" of the owner goes through unchanged; an owner that is away takes down only its own pages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+from urllib.parse import quote
 
 import httpx2
 from fastapi import Response
@@ -19,20 +20,25 @@ PASSED_ON = ("content-type", "content-disposition", "x-content-type-options", "r
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked of an owner, about one account."""
+    """What is asked of an owner, about one account. A parameter may come more than once."""
 
     owner: str
     method: str
     path: str
-    query: Mapping[str, Any]
-    headers: Mapping[str, str]
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+
+
+def quoted(part: str) -> str:
+    """What a customer wrote, as one part of a path. Dots too: a bare `..` is the folder above to whoever reads the path."""
+    return quote(part, safe="").replace(".", "%2E")
 
 
 class Owners:
     """The services behind the gateway."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, answer_seconds: float) -> None:
         urls = {
             "title": settings.title_url,
             "ledger": settings.ledger_url,
@@ -40,7 +46,7 @@ class Owners:
             "notification": settings.notification_url,
         }
         token = {"Authorization": f"Bearer {settings.service_token.get_secret_value()}"}
-        timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
+        timeout = httpx2.Timeout(answer_seconds, connect=CONNECT_SECONDS)
         self._clients = {
             name: httpx2.AsyncClient(base_url=url, headers=token, timeout=timeout) for name, url in urls.items()
         }
@@ -59,10 +65,12 @@ class Owners:
         headers = dict(call.headers) | ({"traceparent": traceparent} if traceparent else {})
         try:
             answer = await self._clients[call.owner].request(
-                call.method, call.path, params=dict(call.query), headers=headers, content=call.body
+                call.method, call.path, params=list(call.query), headers=headers, content=call.body
             )
-        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             raise _away(call.owner) from None
+        except httpx2.InvalidURL:
+            raise _too_long() from None
         except httpx2.HTTPError:
             raise _no_answer(call) from None
         passed = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
@@ -75,6 +83,11 @@ def _away(owner: str) -> Problem:
     return Problem(
         503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, service=owner, headers={"Retry-After": "5"}
     )
+
+
+def _too_long() -> Problem:
+    detail = "The address is too long to be passed on. Nothing was done; ask with fewer or shorter parameters."
+    return Problem(414, "ADDRESS_TOO_LONG", "The address is too long", detail)
 
 
 def _no_answer(call: Call) -> Problem:

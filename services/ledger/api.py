@@ -3,16 +3,19 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
+from asyncpg import Record
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
 from services.ledger.domain.balances import balance, withdrawable_fen
 from services.ledger.store import pages
 from shared.contracts.ledger import Balance
+from shared.contracts.message import AccountId, Code, Cycle, Id, Number
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(tuple[AwareDatetime, Id])
 
 
 class ItemView(BaseModel):
@@ -56,12 +59,12 @@ def routes(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/accounts/{account_id}")
 
     @router.get("/balances")
-    async def balances(account_id: int) -> list[Balance]:
+    async def balances(account_id: AccountId) -> list[Balance]:
         async with runtime.read(account_id) as db:
             return [balance(sums) for sums in await pages.sums(db, account_id, runtime.clock.now())]
 
     @router.get("/cash")
-    async def cash(account_id: int) -> Cash:
+    async def cash(account_id: AccountId) -> Cash:
         async with runtime.read(account_id) as db:
             cash_fen = await pages.cash_fen(db, account_id)
             sums = await pages.sums(db, account_id, runtime.clock.now())
@@ -70,20 +73,19 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/items")
     async def items(
-        account_id: int,
-        cursor: Annotated[str, Query(pattern=r"^[^ ]{20,40}_[0-9]{1,16}$")] | None = None,
-        subject: str | None = None,
-        cycle: str | None = None,
+        account_id: AccountId,
+        cursor: Annotated[str, Query(max_length=100)] | None = None,
+        subject: Code | None = None,
+        cycle: Cycle | None = None,
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> ItemPage:
         async with runtime.read(account_id) as db:
             rows = await pages.items_after(db, account_id, _after(cursor), subject, cycle, limit)
         last = rows[-1] if len(rows) == limit else None
-        following = f"{last['occurred_at'].isoformat()}_{last['item_id']}" if last is not None else None
-        return ItemPage(items=[ItemView(**row) for row in rows], next=following)
+        return ItemPage(items=[ItemView(**row) for row in rows], next=None if last is None else _cursor(last))
 
-    @router.get("/items/{number}")
-    async def item(account_id: int, number: str) -> list[ItemView]:
+    @router.get("/items/{number:path}")
+    async def item(account_id: AccountId, number: Number) -> list[ItemView]:
         async with runtime.read(account_id) as db:
             rows = await pages.items_of_number(db, account_id, number)
         if not rows:
@@ -94,12 +96,19 @@ def routes(runtime: Runtime) -> APIRouter:
     return router
 
 
+def _cursor(row: Record) -> str:
+    """Of characters that an address may have as they are."""
+    occurred_at: datetime = row["occurred_at"]
+    return f"{occurred_at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z_{row['item_id']}"
+
+
 def _after(cursor: str | None) -> tuple[datetime, int]:
     if cursor is None:
         return BEGINNING, 0
-    moment, _, item_id = cursor.rpartition("_")
+    moment, _, last_id = cursor.rpartition("_")
     try:
-        return datetime.fromisoformat(moment.replace(" ", "+")), int(item_id)
-    except ValueError:
+        occurred_at, item_id = PLACE.validate_python((datetime.fromisoformat(moment.replace(" ", "+")), last_id))
+        return occurred_at.astimezone(UTC), item_id
+    except (ValueError, OverflowError):
         detail = f"The cursor {cursor} was not made here; start again without one."
         raise Problem(422, "BAD_CURSOR", "Bad cursor", detail, cursor=cursor) from None

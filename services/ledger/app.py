@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from services.ledger import api, handlers
-from services.ledger.store import pages
+from services.ledger.store import allocations, bookings, pages
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
@@ -32,6 +32,8 @@ def build(_: Settings) -> Service:
             InvoiceVoided: handlers.invoice_voided,
         },
         workers=[
+            Worker("allocate", allocations.next_job, _nothing, handlers.allocate, concurrency=1),
+            Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
             Worker("openings", pages.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
             Worker("balances", pages.claim_changed, _nothing, handlers.balance_published, concurrency=1),
         ],

@@ -1,13 +1,16 @@
 """What the ledger does with each message: load, decide, save, answer."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain import booking, changes, intake, moves, reserving
+from services.ledger.domain import allocating, booking, changes, intake, moves, reserving
+from services.ledger.domain.allocating import Allocation
+from services.ledger.domain.booking import Booking, Order, Waiting
 from services.ledger.domain.changes import Changed
-from services.ledger.domain.reserving import Decision
-from services.ledger.store import items, pages, papers, reservations, selections
+from services.ledger.domain.reserving import Answer, Decision
+from services.ledger.store import allocations, bookings, items, pages, papers, reservations, selections
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact
@@ -35,13 +38,16 @@ async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> lis
 
 
 async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) -> list[Message]:
-    earlier = await reservations.earlier_answer(db, ask)
+    earlier = await reservations.earlier(db, ask)
     selected = await selections.select(db, ask, now)
-    return await _decided(reserving.reserve(ask, earlier, selected, await reservations.next_id(db), now), db, now)
+    reservation_id = await reservations.next_id(db)
+    decision = reserving.reserve(ask, earlier, selected, reservation_id, now)
+    await allocations.queue(db, ask, decision, reservation_id, now)
+    return await _decided(decision, db, now)
 
 
 async def offset_deficit(ask: OffsetDeficit, db: Connection, now: datetime) -> list[Message]:
-    earlier = await reservations.earlier_answer(db, ask)
+    earlier = await reservations.earlier(db, ask)
     selected = await selections.select(db, ask, now)
     return await _decided(reserving.offset(ask, earlier, selected, await reservations.next_id(db), now), db, now)
 
@@ -49,37 +55,110 @@ async def offset_deficit(ask: OffsetDeficit, db: Connection, now: datetime) -> l
 async def _decided(decision: Decision, db: Connection, now: datetime) -> list[Message]:
     await reservations.add(db, decision, now)
     await items.record(db, decision.moves(), now)
-    return [decision.answer]
+    return decision.answers
 
 
 async def release_reservation(ask: ReleaseReservation, db: Connection, now: datetime) -> list[Message]:
-    reservation_id = await reservations.id_of(db, ask.account_id, ask.request_id)
-    held = await reservations.held(db, ask.account_id, reservation_id)
-    booked, answers = booking.release(ask, reservation_id, held)
-    await reservations.book(db, ask.account_id, reservation_id, booked)
-    await items.record(db, booked.moves, now)
-    return [*answers]
+    order = booking.release_order(ask, await reservations.id_of(db, ask.account_id, ask.request_id))
+    now_order = await bookings.queue_if_large(db, order)
+    made = await _book(now_order, db, now)
+    return [*booking.released(now_order, made.released_fen)]
 
 
 async def invoice_issued(fact: InvoiceIssued, db: Connection, now: datetime) -> list[Message]:
-    return await _book(fact, "issued", db, now)
+    return await _book_part(fact, "issued", db, now)
 
 
 async def invoice_failed(fact: InvoiceFailed, db: Connection, now: datetime) -> list[Message]:
-    return await _book(fact, "released", db, now)
+    return await _book_part(fact, "released", db, now)
 
 
 async def invoice_voided(fact: InvoiceVoided, db: Connection, now: datetime) -> list[Message]:
-    return await _book(fact, "released", db, now)
+    return await _book_part(fact, "released", db, now)
 
 
-async def _book(fact: PartFact, wanted: str, db: Connection, now: datetime) -> list[Message]:
+async def _book_part(fact: PartFact, wanted: str, db: Connection, now: datetime) -> list[Message]:
     before = await reservations.booking_of(db, fact, wanted)
-    held = await reservations.held(db, fact.account_id, fact.reservation_id)
-    booked = booking.book(before, wanted, fact, held)
-    await reservations.book(db, fact.account_id, fact.reservation_id, booked)
-    await items.record(db, booked.moves, now)
+    order = await bookings.queue_if_large(db, booking.part_order(before, wanted, fact))
+    await _book(order, db, now)
     return []
+
+
+async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
+    made = booking.book(order, await reservations.held(db, order))
+    await reservations.book(db, order, made)
+    await items.record(db, made.moves, now)
+    return made
+
+
+async def allocate(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
+    """One bounded step of a large reservation."""
+    messages: list[Message] = []
+    for job in await allocations.locked(db, found):
+        messages += await ALLOCATION_STEPS[job.status](job, db, now)
+    return messages
+
+
+async def _hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
+    await selections.alone(db, job.ask)
+    payers = await selections.payers(db, job.ask, now)
+    held = allocating.hold(job, payers, await allocations.free_sums(db, job.ask, now))
+    await items.record(db, held.moves(job), now)
+    await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
+    await allocations.promise(db, job, held)
+    return await _ended(job, held.answers, None, db, now)
+
+
+async def _take_items(job: Allocation, db: Connection, now: datetime) -> list[Message]:
+    remainder = await allocations.next_remainder(db, job)
+    picked = await allocations.pick(db, remainder)
+    step = allocating.take(job, remainder, picked, await allocations.groups(db, job))
+    await allocations.record(db, job, step, now)
+    return []
+
+
+async def _answer_reserved(job: Allocation, db: Connection, now: datetime) -> list[Message]:
+    pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
+    answer = allocating.reserved(job, await allocations.groups(db, job), pairs)
+    return await _ended(job, [answer], job.reservation_id, db, now)
+
+
+async def _answer_short(job: Allocation, db: Connection, now: datetime) -> list[Message]:
+    missing_fen = await allocations.give_back(db, job)
+    refused, back = allocating.impaired(job, missing_fen, await allocations.groups(db, job))
+    messages = await _ended(job, [refused], job.reservation_id, db, now)
+    await _book(await bookings.queue_if_large(db, back), db, now)
+    return messages
+
+
+async def _ended(
+    job: Allocation, answers: Sequence[Answer], reservation_id: int | None, db: Connection, now: datetime
+) -> list[Message]:
+    for answer in answers:
+        await reservations.add_answer(db, answer, reservation_id, now)
+        await allocations.end(db, job)
+    return list(answers)
+
+
+ALLOCATION_STEPS: dict[str, Callable[[Allocation, Connection, datetime], Awaitable[list[Message]]]] = {
+    "wanted": _hold_sums,
+    "allocating": _take_items,
+    "done": _answer_reserved,
+    "short": _answer_short,
+}
+
+
+async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> list[Message]:
+    """One bounded step of an order on a large reservation."""
+    messages: list[Message] = []
+    for waiting in await bookings.locked(db, found):
+        part = await bookings.chunk(db, waiting)
+        made = booking.book(waiting.order, part.holding)
+        await reservations.book(db, waiting.order, made)
+        await items.record(db, made.moves, now)
+        after = await bookings.proceed(db, waiting, part, made)
+        messages += booking.released(waiting.order, after.released_fen, part.last)
+    return messages
 
 
 async def balance_published(changed: Changed, _: None, db: Connection, now: datetime) -> list[Message]:

@@ -12,6 +12,25 @@ Bucket = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
+class SumKey:
+    """A row of the sums. `account_id` is the owner of its items."""
+
+    account_id: int
+    subject: str
+    cycle: str
+    content: str
+    opens_at: datetime
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.account_id, self.subject
+
+    @property
+    def columns(self) -> tuple[int, str, str, str, datetime]:
+        return self.account_id, self.subject, self.cycle, self.content, self.opens_at
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An item that the selection names, oldest first."""
 
@@ -31,6 +50,10 @@ class Candidate:
     @property
     def bucket(self) -> Bucket:
         return self.account_id, self.subject
+
+    @property
+    def sum_key(self) -> SumKey:
+        return SumKey(self.account_id, self.subject, self.cycle, self.content, self.opens_at)
 
     @property
     def free_fen(self) -> int:

@@ -1,12 +1,12 @@
 """A reservation is exact or refused. The checks come in a fixed order; after the last one the decision must succeed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
-from services.ledger.domain.netting import Candidate, Offset, Owed, by_bucket, net, paid_fen
+from services.ledger.domain.netting import Bucket, Candidate, Offset, Owed, SumKey, by_bucket, net, paid_fen
 from shared.contracts.ledger import (
     BalanceReserved,
     Group,
@@ -16,9 +16,10 @@ from shared.contracts.ledger import (
     ReservationRefused,
     ReserveBalance,
 )
+from shared.contracts.message import Message
 
 ITEMS_MAX = 2000
-"""Items one reservation may take. More is refused as SELECTION_TOO_LARGE."""
+"""Items one transaction may take. More is allocated in steps (`allocating.py`)."""
 
 Answer = BalanceReserved | ReservationRefused
 Ask = ReserveBalance | OffsetDeficit
@@ -31,15 +32,20 @@ class Selected:
     items: Sequence[Candidate]
     owed: Sequence[Owed]
     refund_numbers: frozenset[str] = frozenset()
+    free: Mapping[SumKey, int] = field(default_factory=dict)
+    """Of sums that are partly promised to a large reservation: what is free of them."""
 
     @property
     def have_fen(self) -> int:
         return sum(item.free_fen for item in self.items)
 
-    def owed_here(self) -> list[Owed]:
+    @property
+    def have(self) -> dict[Bucket, int]:
+        return by_bucket((item.bucket, item.free_fen) for item in self.items if item.free_fen)
+
+    def owed_here(self, have: Mapping[Bucket, int]) -> list[Owed]:
         """Of the accounts and subjects that are selected."""
-        buckets = {item.bucket for item in self.items if item.free_fen}
-        return [debt for debt in self.owed if debt.bucket in buckets]
+        return [debt for debt in self.owed if have.get(debt.bucket, 0) > 0]
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,19 @@ class Taken:
 
 @dataclass(frozen=True)
 class Decision:
-    answer: Answer
+    """No answer means: too many items for one transaction, to be allocated in steps."""
+
+    answer: Answer | None
     taken: tuple[Taken, ...] = ()
     offsets: tuple[Offset, ...] = ()
     new: bool = True
 
+    @property
+    def answers(self) -> list[Message]:
+        return [] if self.answer is None else [self.answer]
+
     def moves(self) -> list[Move]:
-        return list(self._moves(f"request {self.answer.request_id}"))
+        return [] if self.answer is None else list(self._moves(f"request {self.answer.request_id}"))
 
     def _moves(self, cause: str) -> Iterator[Move]:
         for offset in self.offsets:
@@ -67,28 +79,52 @@ class Decision:
 
 
 def reserve(
-    ask: ReserveBalance, earlier: Answer | None, selected: Selected, reservation_id: int, now: datetime
+    ask: ReserveBalance, earlier: Decision | None, selected: Selected, reservation_id: int, now: datetime
 ) -> Decision:
     """Deficits of the selected subjects first, then what is asked for; what is left of nothing is an offset and no invoice (D-11)."""
     if earlier is not None:
-        return Decision(earlier, new=False)
-    refused = _unselectable(ask, selected, now) or _short(ask, selected)
+        return earlier
+    have = selected.have
+    owed = selected.owed_here(have)
+    refused = _unselectable(ask, selected, now)
+    if refused is None and _is_large(ask, selected, owed):
+        return Decision(None)
+    refused = refused or short(ask, have, owed)
     if refused is not None:
         return Decision(refused)
-    offsets, left = net(selected.items, selected.owed_here())
-    taken = _grouped(_take(selected.items, left, ask.amount_fen))
-    decision = _decided(ask, reservation_id, offsets, taken)
+    offsets, left = net(selected.items, owed)
+    decision = _decided(ask, reservation_id, offsets, _grouped(_take(selected.items, left, ask.amount_fen)))
+    refused = _promised_to_others(ask, selected, decision)
+    if refused is not None:
+        return Decision(refused)
     assert isinstance(decision.answer, BalanceReserved)
     assert ask.amount_fen in (None, decision.answer.total_fen)
     return decision
 
 
+def _is_large(ask: ReserveBalance, selected: Selected, owed: Sequence[Owed]) -> bool:
+    """More items than one transaction takes, and still not all of what is asked for."""
+    need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
+    return len(selected.items) > ITEMS_MAX and (need_fen is None or selected.have_fen < need_fen)
+
+
+def _promised_to_others(ask: Ask, selected: Selected, decision: Decision) -> ReservationRefused | None:
+    """Of a sum that is promised to a large reservation only the rest is free, whichever items it is taken from."""
+    spent: dict[SumKey, int] = {}
+    amounts = [(one.item, one.amount_fen) for one in decision.taken]
+    for item, fen in amounts + [(one.from_item, one.amount_fen) for one in decision.offsets]:
+        spent[item.sum_key] = spent.get(item.sum_key, 0) + fen
+        if spent[item.sum_key] > selected.free.get(item.sum_key, spent[item.sum_key]):
+            return _refused(ask, "ITEM_LOCKED", number=item.number)
+    return None
+
+
 def offset(
-    ask: OffsetDeficit, earlier: Answer | None, selected: Selected, reservation_id: int, now: datetime
+    ask: OffsetDeficit, earlier: Decision | None, selected: Selected, reservation_id: int, now: datetime
 ) -> Decision:
     """A deficit paid with consumption that is then not invoiced: the sum asked for, exactly, or refused."""
     if earlier is not None:
-        return Decision(earlier, new=False)
+        return earlier
     owed = [debt for debt in selected.owed if debt.subject == ask.subject]
     deficit_fen = sum(debt.owed_fen for debt in owed)
     need_fen = ask.amount_fen or deficit_fen
@@ -96,6 +132,8 @@ def offset(
     refused = _unselectable(ask, selected, now)
     if refused is None and not 0 < need_fen <= deficit_fen:
         refused = _refused(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
+    if refused is None and have_fen < need_fen and len(selected.items) > ITEMS_MAX:
+        refused = too_large(ask)
     if refused is None and have_fen < need_fen:
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
@@ -104,7 +142,9 @@ def offset(
         return Decision(refused)
     offsets, _ = net(selected.items, owed, most_fen=need_fen)
     assert paid_fen(offsets) == need_fen
-    return _decided(ask, reservation_id, offsets, [])
+    decision = _decided(ask, reservation_id, offsets, [])
+    refused = _promised_to_others(ask, selected, decision)
+    return decision if refused is None else Decision(refused)
 
 
 def _decided(ask: Ask, reservation_id: int, offsets: Sequence[Offset], taken: Sequence[Taken]) -> Decision:
@@ -115,7 +155,7 @@ def _decided(ask: Ask, reservation_id: int, offsets: Sequence[Offset], taken: Se
         reservation_id=reservation_id,
         groups=groups,
         total_fen=sum(one.amount_fen for one in taken),
-        offsets=tuple(map(_pair, offsets)),
+        offsets=tuple(map(pair_of, offsets)),
     )
     return Decision(answer, tuple(taken), tuple(offsets))
 
@@ -134,21 +174,23 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
         for item in selected.items:
             if item.invoiceable_fen <= 0 < item.reserved_fen:
                 return _refused(ask, "ITEM_LOCKED", number=item.number)
-    if len(selected.items) > ITEMS_MAX and (ask.amount_fen is None or selected.have_fen < ask.amount_fen):
-        return _refused(ask, "SELECTION_TOO_LARGE", items_max=ITEMS_MAX)
+    if ask.numbers and len(selected.items) > ITEMS_MAX:
+        return too_large(ask)
     return None
 
 
-def _short(ask: ReserveBalance, selected: Selected) -> ReservationRefused | None:
+def too_large(ask: Ask) -> ReservationRefused:
+    return _refused(ask, "SELECTION_TOO_LARGE", items_max=ITEMS_MAX)
+
+
+def short(ask: ReserveBalance, have: Mapping[Bucket, int], owed: Sequence[Owed]) -> ReservationRefused | None:
     """R-3: what is selected must cover the deficits of its subjects and, by amount, the amount as well."""
-    owed = selected.owed_here()
-    deficit_fen, have_fen = sum(debt.owed_fen for debt in owed), selected.have_fen
+    deficit_fen, have_fen = sum(debt.owed_fen for debt in owed), sum(have.values())
     need_fen = deficit_fen + ask.amount_fen if ask.amount_fen is not None else max(deficit_fen, 1)
     if have_fen < need_fen and (ask.amount_fen is not None or not deficit_fen):
         reason: Refusal = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if deficit_fen else "INSUFFICIENT_INVOICEABLE"
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": need_fen - have_fen}
         return _refused(ask, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
-    have = by_bucket((item.bucket, item.free_fen) for item in selected.items)
     for bucket, fen in by_bucket((debt.bucket, debt.owed_fen) for debt in owed).items():
         if have[bucket] < fen:
             figures = {"deficit_fen": fen, "have_fen": have[bucket], "shortfall_fen": fen - have[bucket]}
@@ -200,7 +242,7 @@ def _group(members: Sequence[Taken]) -> Group:
     )
 
 
-def _pair(one: Offset) -> OffsetPair:
+def pair_of(one: Offset) -> OffsetPair:
     return OffsetPair(
         account_id=one.from_item.account_id,
         subject=one.from_item.subject,

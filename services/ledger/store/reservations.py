@@ -5,25 +5,33 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain.booking import Booking, Held, Holding, Paid
+from services.ledger.domain.booking import Booking, Held, Holding, Order, Paid
 from services.ledger.domain.moves import DueRefund
+from services.ledger.domain.netting import Offset
 from services.ledger.domain.reserving import Answer, Ask, Decision
 from shared.contracts.invoicing import PartFact
-from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
+from shared.contracts.ledger import BalanceReserved, OffsetPair, ReservationImpaired, ReservationRefused
 
 ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
     answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
 }
 
 
-async def earlier_answer(db: Connection, ask: Ask) -> Answer | None:
-    """The answer this request got before, whoever asks again."""
+async def earlier(db: Connection, ask: Ask) -> Decision | None:
+    """What was decided for this request before, whoever asks again; a large one may still be in work."""
     row = await db.fetchrow(
-        "SELECT answer_type, answer FROM reservation WHERE account_id = $1 AND request_id = $2",
+        """
+        SELECT r.answer_type, r.answer FROM (SELECT $1::bigint AS account_id, $2::bigint AS request_id) me
+            LEFT JOIN reservation r USING (account_id, request_id) LEFT JOIN allocation a USING (account_id, request_id)
+        WHERE r.request_id IS NOT NULL OR a.request_id IS NOT NULL
+        """,
         ask.account_id,
         ask.request_id,
     )
-    return None if row is None else ANSWERS[row["answer_type"]].model_validate_json(row["answer"])
+    if row is None:
+        return None
+    answer = None if row["answer"] is None else ANSWERS[row["answer_type"]].model_validate_json(row["answer"])
+    return Decision(answer, new=False)
 
 
 async def next_id(db: Connection) -> int:
@@ -34,20 +42,10 @@ async def next_id(db: Connection) -> int:
 async def add(db: Connection, decision: Decision, now: datetime) -> None:
     """The answer and what was taken; a repeated answer is written nowhere."""
     answer = decision.answer
-    if not decision.new:
+    if not decision.new or answer is None:
         return
     reservation_id = answer.reservation_id if isinstance(answer, BalanceReserved) else None
-    await db.execute(
-        """
-        INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
-        """,
-        answer.account_id,
-        answer.request_id,
-        reservation_id,
-        type(answer).__name__,
-        answer.model_dump_json(),
-        now,
-    )
+    await add_answer(db, answer, reservation_id, now)
     await db.execute(
         """
         INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
@@ -61,20 +59,52 @@ async def add(db: Connection, decision: Decision, now: datetime) -> None:
         list(range(len(decision.taken))),
         [one.amount_fen for one in decision.taken],
     )
+    await add_offsets(db, answer.account_id, reservation_id, decision.offsets)
+
+
+async def add_answer(db: Connection, answer: Answer, reservation_id: int | None, now: datetime) -> None:
+    """A refused request has an id only if something was taken for it and goes back."""
+    await db.execute(
+        """
+        INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        answer.account_id,
+        answer.request_id,
+        reservation_id,
+        type(answer).__name__,
+        answer.model_dump_json(),
+        now,
+    )
+
+
+async def add_offsets(db: Connection, account_id: int, reservation_id: int | None, offsets: Sequence[Offset]) -> None:
     await db.execute(
         """
         INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_item_id, to_number, amount_fen)
         SELECT $1, $2, t.* FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[]) AS t
         """,
-        answer.account_id,
+        account_id,
         reservation_id,
-        list(range(len(decision.offsets))),
-        [one.from_item.account_id for one in decision.offsets],
-        [one.from_item.item_id for one in decision.offsets],
-        [one.to_item.item_id for one in decision.offsets],
-        [one.to_item.number for one in decision.offsets],
-        [one.amount_fen for one in decision.offsets],
+        list(range(len(offsets))),
+        [one.from_item.account_id for one in offsets],
+        [one.from_item.item_id for one in offsets],
+        [one.to_item.item_id for one in offsets],
+        [one.to_item.number for one in offsets],
+        [one.amount_fen for one in offsets],
     )
+
+
+async def offset_pairs(db: Connection, account_id: int, reservation_id: int) -> list[OffsetPair]:
+    rows = await db.fetch(
+        """
+        SELECT o.owner_id AS account_id, i.subject, i.number AS from_number, o.to_number, o.amount_fen
+        FROM reservation_offset o JOIN item i ON i.account_id = o.owner_id AND i.item_id = o.from_item_id
+        WHERE o.account_id = $1 AND o.reservation_id = $2 ORDER BY o.place
+        """,
+        account_id,
+        reservation_id,
+    )
+    return [OffsetPair(**row) for row in rows]
 
 
 async def id_of(db: Connection, account_id: int, request_id: int) -> int | None:
@@ -84,30 +114,41 @@ async def id_of(db: Connection, account_id: int, request_id: int) -> int | None:
     return reservation_id
 
 
-async def held(db: Connection, account_id: int, reservation_id: int | None) -> Holding:
+async def held(db: Connection, order: Order | None) -> Holding:
     """What the reservation took and paid, in the order it did; the items are locked in the order in which everybody locks them."""
-    items = await db.fetch(
+    if order is None:
+        return Holding()
+    rows = await db.fetch(
         """
-        SELECT owner_id, item_id, group_no, reserved_fen, invoiced_fen, released_fen FROM reservation_item
+        SELECT owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen FROM reservation_item
         WHERE account_id = $1 AND reservation_id = $2 ORDER BY place FOR UPDATE
         """,
-        account_id,
-        reservation_id,
+        order.account_id,
+        order.reservation_id,
     )
-    paid = await db.fetch(
+    items, paid = [Held(**row) for row in rows], await paid_of(db, order)
+    await lock_items(db, items, paid)
+    return Holding(items, paid)
+
+
+async def paid_of(db: Connection, order: Order) -> list[Paid]:
+    rows = await db.fetch(
         """
         SELECT owner_id, from_item_id, to_item_id, amount_fen FROM reservation_offset
         WHERE account_id = $1 AND reservation_id = $2 AND NOT undone ORDER BY place FOR UPDATE
         """,
-        account_id,
-        reservation_id,
+        order.account_id,
+        order.reservation_id,
     )
+    return [Paid(**row) for row in rows]
+
+
+async def lock_items(db: Connection, items: Sequence[Held], paid: Sequence[Paid]) -> None:
     await db.execute(
         "SELECT FROM item WHERE account_id = ANY ($1) AND item_id = ANY ($2) ORDER BY account_id, occurred_at, item_id FOR UPDATE",
-        sorted({row["owner_id"] for row in (*items, *paid)}),
-        [row["item_id"] for row in items] + [row[name] for row in paid for name in ("from_item_id", "to_item_id")],
+        sorted({one.owner_id for one in items} | {one.owner_id for one in paid}),
+        [one.item_id for one in items] + [item for one in paid for item in (one.from_item_id, one.to_item_id)],
     )
-    return Holding([Held(**row) for row in items], [Paid(**row) for row in paid])
 
 
 async def hit(db: Connection, refunds: Sequence[DueRefund]) -> list[ReservationImpaired]:
@@ -127,23 +168,26 @@ async def hit(db: Connection, refunds: Sequence[DueRefund]) -> list[ReservationI
     return [ReservationImpaired(**row) for row in rows]
 
 
-async def book(db: Connection, account_id: int, reservation_id: int | None, made: Booking) -> None:
+async def book(db: Connection, order: Order | None, made: Booking) -> None:
+    if order is None:
+        return
     await db.execute(
         """
         UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released
-        FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS b (item_id, invoiced, released)
+        FROM (SELECT item_id, sum(invoiced)::bigint AS invoiced, sum(released)::bigint AS released
+            FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS t (item_id, invoiced, released) GROUP BY item_id) AS b
         WHERE r.account_id = $1 AND r.reservation_id = $2 AND r.item_id = b.item_id
         """,
-        account_id,
-        reservation_id,
+        order.account_id,
+        order.reservation_id,
         [one.item_id for one in made.booked],
         [one.invoiced_fen for one in made.booked],
         [one.released_fen for one in made.booked],
     )
     await db.execute(
         "UPDATE reservation_offset SET undone = true WHERE $3 AND account_id = $1 AND reservation_id = $2",
-        account_id,
-        reservation_id,
+        order.account_id,
+        order.reservation_id,
         made.undone,
     )
 

@@ -5,22 +5,55 @@ from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
 
-from services.ledger.domain.netting import Candidate, Owed
+from services.ledger.domain.netting import Candidate, Owed, SumKey, by_bucket
 from services.ledger.domain.reserving import ITEMS_MAX, Ask, Selected
+from shared.contracts.ledger import ReserveBalance
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen"""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
 CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
 
 
 async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     """Selected numbers also when they are not open or have nothing left, to be able to say why."""
+    await db.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", sorted(ask.accounts))
+    free = await _free_of_promised(db, ask)
     owed = await _owed(db, ask, now)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask))
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free)
     need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
-    return Selected(await _oldest(db, ask, need_fen, now), owed)
+    return Selected(await _oldest(db, ask, need_fen, now), owed, free=free)
+
+
+async def alone(db: Connection, ask: Ask) -> None:
+    """While a large reservation takes its sums, no other reservation of these accounts is under way; intake goes on."""
+    await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})", sorted(ask.accounts))
+
+
+async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
+    """The deficits of what a large reservation selects, and the oldest items that can pay them."""
+    owed = await _owed(db, ask, now)
+    items: list[Candidate] = []
+    for (account_id, subject), fen in by_bucket((debt.bucket, debt.owed_fen) for debt in owed).items():
+        one = ask.model_copy(update={"accounts": (account_id,), "subject": subject})
+        items += await _oldest(db, one, fen, now)
+    return Selected(items, owed)
+
+
+async def _free_of_promised(db: Connection, ask: Ask) -> dict[SumKey, int]:
+    """Nearly always empty: sums that are partly promised to a large reservation in work, and what is free of them; locked."""
+    rows = await db.fetch(
+        """
+        SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s
+        WHERE s.account_id = ANY ($1) AND (s.account_id, s.subject, s.cycle, s.content, s.opens_at) IN (
+            SELECT account_id, subject, cycle, content, opens_at FROM remainder WHERE account_id = ANY ($1))
+        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
+        """,
+        list(ask.accounts),
+    )
+    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
 
 
 async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:

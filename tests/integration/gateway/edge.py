@@ -61,7 +61,7 @@ class Gateway:
 async def owner(request: Request) -> Response:
     """Answers for every owner: echoes, hands out a file, says no, hangs up, or is silent until the caller gives up."""
     request.app.state.seen.append(request)
-    path = request.url.path
+    path = request.scope["path"]
     if path.endswith("/items/O404"):
         problem = {"code": "NOT_FOUND", "number": "O404", "status": 404}
         return JSONResponse(problem, 404, media_type="application/problem+json")

@@ -180,6 +180,7 @@ def test_what_is_held_and_what_was_owed_are_what_was_free(
         assert have_fen < max(deficit_fen + (amount_fen or 0), 1)
         return
     wanted = have_fen - deficit_fen if amount_fen is None else amount_fen
+    assert isinstance(decision.answer, BalanceReserved)
     assert (decision.answer.total_fen, paid_fen(decision.offsets)) == (wanted, deficit_fen)
     spent: dict[int, int] = {}
     for move in decision.moves():
@@ -188,12 +189,12 @@ def test_what_is_held_and_what_was_owed_are_what_was_free(
     assert all(spent.get(one.item_id, 0) <= one.free_fen for one in selected)
 
 
-RELEASE = ReleaseReservation(account_id=1, request_id=2)
+RELEASE = booking.release_order(ReleaseReservation(account_id=1, request_id=2), 4)
 PAID = [Paid(1, 7, 8, 50)]
 
 
 def test_a_request_that_comes_to_nothing_takes_its_offsets_back() -> None:
-    made, _ = booking.release(RELEASE, 4, Holding([Held(1, 7, 1, 100, 0, 0)], PAID))
+    made = booking.book(RELEASE, Holding([Held(1, 7, 1, 0, 100, 0, 0)], PAID))
     assert made.undone
     assert [(one.item_id, one.from_bucket, one.to_bucket, one.amount_fen) for one in made.moves] == [
         (7, "reserved", "invoiceable", 100),
@@ -203,11 +204,12 @@ def test_a_request_that_comes_to_nothing_takes_its_offsets_back() -> None:
 
 
 def test_once_something_was_invoiced_its_offsets_stay() -> None:
-    made, _ = booking.release(RELEASE, 4, Holding([Held(1, 7, 1, 100, 60, 0)], PAID))
+    made = booking.book(RELEASE, Holding([Held(1, 7, 1, 0, 100, 60, 0)], PAID))
     assert not made.undone
     assert [one.amount_fen for one in made.moves] == [40]
 
 
 def test_an_offset_without_invoice_can_be_taken_back_as_a_whole() -> None:
-    made, (answer,) = booking.release(RELEASE, 4, Holding([], PAID))
+    made = booking.book(RELEASE, Holding([], PAID))
+    (answer,) = booking.released(RELEASE, made.released_fen)
     assert (made.undone, answer.released_fen) == (True, 0)

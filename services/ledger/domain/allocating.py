@@ -1,0 +1,197 @@
+"""A reservation over more items than one transaction should touch: its sums are held at once, its items follow in bounded steps.
+
+From the moment the sums are held, nobody else can have the amount; what is not yet taken from items is the remainder. A refund
+may meanwhile take from an item what was promised: then the reservation can't be exact any more, and is refused after all.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from services.ledger.domain.booking import Order
+from services.ledger.domain.moves import Move
+from services.ledger.domain.netting import Offset, SumKey, by_bucket, net
+from services.ledger.domain.reserving import ITEMS_MAX, Answer, Selected, short, too_large
+from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
+
+STEP_ITEMS = 2000
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """A large reservation a worker holds. `next_place` numbers the items in the order in which they are taken."""
+
+    account_id: int
+    request_id: int
+    reservation_id: int
+    ask: ReserveBalance
+    status: str
+    next_place: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What of each sum is promised; or the refusal."""
+
+    promises: tuple[tuple[SumKey, int], ...] = ()
+    offsets: tuple[Offset, ...] = ()
+    refused: ReservationRefused | None = None
+
+    @property
+    def answers(self) -> list[Answer]:
+        return [] if self.refused is None else [self.refused]
+
+    def moves(self, job: Allocation) -> list[Move]:
+        return [move for offset in self.offsets for move in offset.moves(f"request {job.request_id}")]
+
+
+def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) -> Hold:
+    """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order."""
+    have = by_bucket((key.bucket, fen) for key, fen in free)
+    refused = short(job.ask, have, payers.owed_here(have))
+    if refused is None and len(payers.items) > ITEMS_MAX:
+        refused = too_large(job.ask)
+    if refused is not None:
+        return Hold(refused=refused)
+    offsets, _ = net(payers.items, payers.owed_here(have))
+    spent = Counter[SumKey]()
+    for offset in offsets:
+        spent[offset.from_item.sum_key] += offset.amount_fen
+    promises, left = [], job.ask.amount_fen
+    for key, fen in free:
+        amount = fen - spent[key] if left is None else min(fen - spent[key], left)
+        if amount > 0:
+            promises.append((key, amount))
+            left = None if left is None else left - amount
+    assert not left, "covered, or refused above"
+    return Hold(tuple(promises), tuple(offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """An open item of the sum whose remainder is next, oldest first."""
+
+    item_id: int
+    occurred_at: datetime
+    spec: str | None
+    tax_percent: int
+    free_fen: int
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What of a sum is not yet taken from items, and how far they were looked at."""
+
+    key: SumKey
+    remainder_fen: int
+    after_at: datetime
+    after_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is taken of one item."""
+
+    item_id: int
+    group_no: int
+    place: int
+    amount_fen: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One bounded step. `groups` count what this step adds. `short`: no item has anything left, and all were looked at."""
+
+    key: SumKey
+    shares: tuple[Share, ...]
+    groups: tuple[Group, ...]
+    remainder_fen: int
+    after_at: datetime
+    after_id: int
+    short: bool
+
+
+GroupKey = tuple[int, str, str, int, str, str | None]
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
+    """As much of the remainder as these items hold, each group under the number it has or the next free one.
+
+    After the last item it begins again from the oldest: meanwhile something may have come back.
+    """
+    numbers = {_key_of(group): group.group_no for group in known}
+    left, place = remainder.remainder_fen, job.next_place
+    shares: list[Share] = []
+    counted: dict[int, Group] = {}
+    for item in picked:
+        amount = min(item.free_fen, left)
+        if amount <= 0:
+            continue
+        number = numbers.setdefault(_group_key(remainder.key, item), len(numbers) + 1)
+        shares.append(Share(item.item_id, number, place, amount))
+        counted[number] = _counted(counted.get(number), number, remainder.key, item, amount)
+        left, place = left - amount, place + 1
+    after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
+    short = not picked and remainder.after_id == 0
+    return Step(remainder.key, tuple(shares), tuple(counted.values()), left, *after, short)
+
+
+def _group_key(key: SumKey, item: Picked) -> GroupKey:
+    return key.account_id, key.subject, key.content, item.tax_percent, key.cycle, item.spec
+
+
+def _key_of(group: Group) -> GroupKey:
+    return group.account_id, group.subject, group.content, group.tax_percent, group.cycle, group.spec
+
+
+def _counted(before: Group | None, number: int, key: SumKey, item: Picked, amount_fen: int) -> Group:
+    if before is not None:
+        oldest = min(before.oldest_at, item.occurred_at)
+        count, fen = before.count + 1, before.amount_fen + amount_fen
+        return before.model_copy(update={"count": count, "amount_fen": fen, "oldest_at": oldest})
+    return Group(
+        group_no=number,
+        account_id=key.account_id,
+        subject=key.subject,
+        content=key.content,
+        tax_percent=item.tax_percent,
+        cycle=key.cycle,
+        spec=item.spec,
+        count=1,
+        amount_fen=amount_fen,
+        oldest_at=item.occurred_at,
+    )
+
+
+def reserved(job: Allocation, groups: Sequence[Group], offsets: Sequence[OffsetPair]) -> BalanceReserved:
+    """The answer, once every fen is taken from an item."""
+    return BalanceReserved(
+        account_id=job.account_id,
+        request_id=job.request_id,
+        reservation_id=job.reservation_id,
+        groups=tuple(groups),
+        total_fen=sum(group.amount_fen for group in groups),
+        offsets=tuple(offsets),
+    )
+
+
+def impaired(job: Allocation, missing_fen: int, groups: Sequence[Group]) -> tuple[ReservationRefused, Order]:
+    """A refund took what was promised: refused after all, and what was taken goes back."""
+    cause = f"release of request {job.request_id}"
+    back = Order(job.account_id, job.reservation_id, "released", cause, None)
+    held_fen = sum(group.amount_fen for group in groups)
+    return _short(job, held_fen + missing_fen, held_fen), back
+
+
+def _short(job: Allocation, need_fen: int, have_fen: int) -> ReservationRefused:
+    detail: dict[str, int | str] = {
+        "need_fen": need_fen,
+        "have_fen": have_fen,
+        "shortfall_fen": need_fen - have_fen,
+    }
+    return ReservationRefused(
+        account_id=job.account_id, request_id=job.request_id, reason="INSUFFICIENT_INVOICEABLE", detail=detail
+    )

@@ -1,0 +1,131 @@
+"""What is booked on large reservations: an order waits in a row, and its items follow in bounded steps, one order after the other."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+from asyncpg import Connection
+
+from services.ledger.domain.allocating import STEP_ITEMS
+from services.ledger.domain.booking import Booking, Chunk, Held, Holding, Order, Waiting
+from services.ledger.domain.reserving import ITEMS_MAX
+from services.ledger.store.reservations import lock_items, paid_of
+
+ORDER = "account_id, reservation_id, booking_id, wanted, cause, shares, answers, released_fen, after_place, traceparent"
+
+
+async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
+    """What is left to do at once."""
+    if order is None:
+        return None
+    queued = await db.fetchval(
+        """
+        INSERT INTO booking (account_id, reservation_id, wanted, cause, shares, answers) SELECT $1, $2, $3, $4, $5, $6
+        WHERE EXISTS (SELECT FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place >= $7) RETURNING true
+        """,
+        order.account_id,
+        order.reservation_id,
+        order.wanted,
+        order.cause,
+        _json(order.shares),
+        order.answers,
+        ITEMS_MAX,
+    )
+    return None if queued else order
+
+
+async def next_order(db: Connection, _: datetime, __: datetime) -> Waiting | None:
+    """The oldest whose reservation nobody is booking on."""
+    row = await db.fetchrow(
+        f"""
+        SELECT {ORDER} FROM booking b WHERE NOT EXISTS (
+            SELECT FROM booking e WHERE e.account_id = b.account_id AND e.reservation_id = b.reservation_id
+                AND e.booking_id < b.booking_id)
+        ORDER BY booking_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        """
+    )
+    return None if row is None else _waiting(dict(row))
+
+
+async def locked(db: Connection, waiting: Waiting) -> list[Waiting]:
+    """The order as it is now; none when another worker has it or it is done."""
+    rows = await db.fetch(
+        f"SELECT {ORDER} FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3 FOR UPDATE SKIP LOCKED",
+        waiting.order.account_id,
+        waiting.order.reservation_id,
+        waiting.booking_id,
+    )
+    return [_waiting(dict(row)) for row in rows]
+
+
+def _waiting(row: dict[str, object]) -> Waiting:
+    shares = row["shares"]
+    rest = {name: row.pop(name) for name in ("booking_id", "released_fen", "after_place", "traceparent")}
+    kept = None if shares is None else {int(group): fen for group, fen in json.loads(str(shares)).items()}
+    return Waiting(Order(**{**row, "shares": kept}), **rest)  # type: ignore[arg-type]
+
+
+async def chunk(db: Connection, waiting: Waiting) -> Chunk:
+    """The next items of the order's groups, locked; with the last ones, what the others of the reservation have."""
+    order = waiting.order
+    rows = await db.fetch(
+        """
+        SELECT owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen FROM reservation_item
+        WHERE account_id = $1 AND reservation_id = $2 AND place > $3 AND ($4::int[] IS NULL OR group_no = ANY ($4))
+        ORDER BY place LIMIT $5 FOR UPDATE
+        """,
+        order.account_id,
+        order.reservation_id,
+        waiting.after_place,
+        None if order.shares is None else list(order.shares),
+        STEP_ITEMS,
+    )
+    items = [Held(**row) for row in rows]
+    await lock_items(db, items, [])
+    if len(items) == STEP_ITEMS:
+        return Chunk(Holding(items), last=False)
+    paid = await paid_of(db, order)
+    await lock_items(db, [], paid)
+    others = await db.fetchrow(
+        """
+        SELECT coalesce(sum(reserved_fen - invoiced_fen - released_fen), 0)::bigint AS left_fen,
+            coalesce(sum(invoiced_fen), 0)::bigint AS invoiced_fen
+        FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND item_id <> ALL ($3)
+        """,
+        order.account_id,
+        order.reservation_id,
+        [item.item_id for item in items],
+    )
+    assert others is not None
+    return Chunk(Holding(items, paid, others["left_fen"], others["invoiced_fen"]), last=True)
+
+
+async def proceed(db: Connection, waiting: Waiting, part: Chunk, made: Booking) -> Waiting:
+    """How far it came, or that it is done."""
+    order = waiting.order
+    after_place = part.holding.items[-1].place if part.holding.items else waiting.after_place
+    released_fen = waiting.released_fen + made.released_fen
+    await db.execute(
+        """
+        UPDATE booking SET after_place = $4, released_fen = $5, shares = $6
+        WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3
+        """,
+        order.account_id,
+        order.reservation_id,
+        waiting.booking_id,
+        after_place,
+        released_fen,
+        _json(made.shares_left),
+    )
+    await db.execute(
+        "DELETE FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3 AND $4",
+        order.account_id,
+        order.reservation_id,
+        waiting.booking_id,
+        part.last,
+    )
+    return replace(waiting, released_fen=released_fen)
+
+
+def _json(shares: dict[int, int] | None) -> str | None:
+    return None if shares is None else json.dumps(shares)
