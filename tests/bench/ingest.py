@@ -36,7 +36,7 @@ COLUMNS = (
         "content",
         "tax_percent",
     ),
-    *("product_code", "item_name", "spec", "occurred_at", "opens_at", "settled_fen"),
+    *("product_code", "item_name", "spec", "order_type", "list_fen", "voucher_fen", "occurred_at", "opens_at", "settled_fen"),
 )
 ADDED = ("invoiceable_fen", "arrived_at", "catalogue_version")
 

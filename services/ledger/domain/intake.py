@@ -40,6 +40,9 @@ class NewItem:
     product_code: str | None
     item_name: str
     spec: str | None
+    order_type: str | None
+    list_fen: int | None
+    voucher_fen: int | None
     occurred_at: datetime
     opens_at: datetime
     settled_fen: int
@@ -160,7 +163,7 @@ def _items(
             kind,
             fact.number,
             number,
-            _digest(fact.occurred_at, cycle, line.cash_fen, line.product_code, line.subject, line.item_name, line.spec),
+            _digest(fact.occurred_at, fact.contract_number, cycle, *_said(line)),
             fact.contract_number,
             cycle,
             choice.subject,
@@ -169,10 +172,19 @@ def _items(
             line.product_code,
             line.item_name,
             line.spec,
+            line.order_type,
+            line.list_fen,
+            line.voucher_fen,
             fact.occurred_at,
             opens_at if ours else NEVER,
             line.cash_fen,
         )
+
+
+def _said(line: Line) -> tuple[object, ...]:
+    """All that counts of a line, for its digest: the same number with anything else in it is another document."""
+    money = (line.cash_fen, line.list_fen, line.voucher_fen)
+    return (*money, line.product_code, line.subject, line.item_name, line.spec, line.order_type)
 
 
 def _refunds(fact: BillingFact, original: str, lines: Sequence[RefundLine]) -> Iterator[NewRefund]:

@@ -10,9 +10,10 @@ from services.ledger.domain.moves import Move
 
 GIVEN = """
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::int[], $11::text[], $12::text[], $13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[])
+        $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::timestamptz[],
+        $18::timestamptz[], $19::bigint[])
     AS g (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent, product_code, item_name,
-        spec, occurred_at, opens_at, settled_fen)
+        spec, order_type, list_fen, voucher_fen, occurred_at, opens_at, settled_fen)
 """
 ADD_TO_SUMS = """
     ON CONFLICT (account_id, subject, cycle, content, opens_at) DO UPDATE SET
@@ -52,6 +53,9 @@ async def add(
                     item.product_code,
                     item.item_name,
                     item.spec,
+                    item.order_type,
+                    item.list_fen,
+                    item.voucher_fen,
                     item.occurred_at,
                     item.opens_at,
                     item.settled_fen,
@@ -65,8 +69,9 @@ async def add(
         f"""
         WITH given AS ({GIVEN}), fresh AS (
             INSERT INTO item (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent,
-                product_code, item_name, spec, occurred_at, opens_at, settled_fen, invoiceable_fen, arrived_at, catalogue_version)
-            SELECT g.*, g.settled_fen, $17, $18 FROM given g
+                product_code, item_name, spec, order_type, list_fen, voucher_fen, occurred_at, opens_at, settled_fen,
+                invoiceable_fen, arrived_at, catalogue_version)
+            SELECT g.*, g.settled_fen, $20, $21 FROM given g
             ON CONFLICT (account_id, number, line, kind) DO NOTHING
             RETURNING account_id, subject, cycle, content, opens_at, settled_fen
         ), raised AS (
