@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from services.ledger import api, handlers
-from services.ledger.store import allocations, bookings, pages
+from services.ledger.store import allocations, bookings, pages, papers
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
@@ -34,6 +34,7 @@ def build(_: Settings) -> Service:
         workers=[
             Worker("allocate", allocations.next_job, _nothing, handlers.allocate, concurrency=1),
             Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
+            Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
             Worker("openings", pages.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
             Worker("balances", pages.claim_changed, _nothing, handlers.balance_published, concurrency=1),
         ],

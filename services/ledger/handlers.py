@@ -6,15 +6,17 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.ledger.domain import allocating, booking, changes, intake, moves, reserving
+from services.ledger.domain import matching as matching_rules
 from services.ledger.domain.allocating import Allocation
 from services.ledger.domain.booking import Booking, Order, Waiting
 from services.ledger.domain.changes import Changed
+from services.ledger.domain.matching import Matching, Overdue
 from services.ledger.domain.reserving import Answer, Decision
 from services.ledger.store import allocations, bookings, items, pages, papers, reservations, selections
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact
-from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
+from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReservationImpaired, ReserveBalance
 from shared.contracts.message import Message, Park
 from shared.domain.catalogue import Catalogue
 
@@ -22,19 +24,28 @@ from shared.domain.catalogue import Catalogue
 async def billing_facts(
     facts: list[BillingFact], db: Connection, now: datetime, *, catalogue: Catalogue
 ) -> list[Message | Park]:
-    batch = intake.sort_out(facts, catalogue)
-    conflicts: list[tuple[object, ...]] = [*await items.add(db, batch.items, catalogue.version, now)]
-    conflicts += await papers.add_refunds(db, batch.refunds, now)
-    conflicts += await papers.add_usage(db, batch.usage)
-    refunds = await papers.match_refunds(db, batch.accounts)
-    await items.record(db, moves.refund_moves(refunds), now)
-    impaired = await reservations.hit(db, refunds)
-    return [*batch.parks, *batch.conflicts(conflicts), *impaired]
+    batch = await papers.take_in(db, intake.sort_out(facts, catalogue), catalogue.version, now)
+    matching = matching_rules.match(await papers.waiting_refunds(db, batch.accounts))
+    impaired = await _refunded(matching, db, now)
+    await papers.forget(db, batch.excessive(matching.excesses))
+    return [*batch.parks, *batch.excess_parks(matching.excesses), *impaired]
 
 
-async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> list[Message]:
-    await papers.add_cash(db, fact)
-    return []
+async def refund_overdue(overdue: Overdue, _: None, db: Connection, now: datetime) -> list[Message]:
+    matching = matching_rules.match(await papers.waiting_refunds(db, [overdue.account_id]))
+    impaired = await _refunded(matching, db, now)
+    await papers.looked_at(db, overdue, now)
+    return [*matching_rules.unmatched(overdue, matching, now), *impaired]
+
+
+async def _refunded(matching: Matching, db: Connection, now: datetime) -> list[ReservationImpaired]:
+    await papers.matched(db, matching)
+    await items.record(db, moves.refund_moves(matching.due), now)
+    return await reservations.hit(db, matching.due)
+
+
+async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> list[Message | Park]:
+    return [*intake.top_up_parks(fact, await papers.add_cash(db, fact))]
 
 
 async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) -> list[Message]:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contracts.message import AccountId, Frozen, Message, Moment, Number, PositiveFen, Text
+from shared.contracts.message import AccountId, BusinessMoment, DocumentFen, Frozen, Message, Number, Text
 
 Kind = Literal["individual", "enterprise"]
 
@@ -12,7 +12,7 @@ Kind = Literal["individual", "enterprise"]
 class AccountFact(Message):
     topic: ClassVar[str] = "account.events"
 
-    occurred_at: Moment
+    occurred_at: BusinessMoment
 
 
 class Registration(Frozen):
@@ -54,4 +54,4 @@ class CashToppedUp(AccountFact):
     """Money in. It is not invoiceable: only spending is (R-1)."""
 
     number: Number
-    cash_fen: PositiveFen
+    cash_fen: Annotated[DocumentFen, Field(ge=1)]

@@ -1,12 +1,21 @@
 """What order and billing systems publish to `billing.events`. Only settled cash is invoiceable (R-1)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from shared.contracts.message import Code, Cycle, Fen, Frozen, Message, Moment, Number, PositiveFen, Text
+from shared.contracts.message import BusinessMoment, Code, Cycle, DocumentFen, Frozen, Message, Number, Text
 
 Lines = Field(min_length=1, max_length=1000)
+
+
+def _of_this_century(cycle: str) -> str:
+    if not cycle.startswith("20"):
+        raise ValueError("a cycle lies in the years 2000 to 2099")
+    return cycle
+
+
+SettledCycle = Annotated[Cycle, AfterValidator(_of_this_century)]
 
 
 class Line(Frozen):
@@ -20,9 +29,9 @@ class Line(Frozen):
     item_name: Text = ""
     subject: Code | None = None
     legal_entity: Code | None = None
-    cash_fen: Annotated[Fen, Field(ge=0)]
-    list_fen: Fen | None = None
-    voucher_fen: Fen | None = None
+    cash_fen: DocumentFen
+    list_fen: DocumentFen | None = None
+    voucher_fen: DocumentFen | None = None
     order_type: Code | None = None
     spec: Text | None = None
     quantity: Annotated[str, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,13})?$")] | None = None
@@ -37,7 +46,7 @@ class BillingFact(Message):
     number: Number
     contract_number: Number | None = None
     currency: Literal["CNY"] = "CNY"
-    occurred_at: Moment
+    occurred_at: BusinessMoment
 
 
 class OrderPaid(BillingFact):
@@ -49,7 +58,7 @@ class OrderPaid(BillingFact):
 class BillSettled(BillingFact):
     """A monthly pay-as-you-go bill was settled: invoiceable from the later of the 3rd, 00:00, and its arrival (R-7)."""
 
-    cycle: Cycle
+    cycle: SettledCycle
     lines: tuple[Line, ...] = Lines
 
 
@@ -57,7 +66,7 @@ class RefundLine(Frozen):
     """What one line of the original gets back, a positive figure."""
 
     original_line: Annotated[int, Field(ge=1, le=1000)] = 1
-    cash_fen: PositiveFen
+    cash_fen: Annotated[DocumentFen, Field(ge=1)]
 
 
 class RefundSettled(BillingFact):
@@ -71,9 +80,15 @@ class BillAdjusted(BillingFact):
     """A settled bill was corrected: downwards it works like a refund, upwards like a new item of the same cycle (D-07)."""
 
     original_number: Number
-    cycle: Cycle
-    refunds: tuple[RefundLine, ...] = ()
-    lines: tuple[Line, ...] = ()
+    cycle: SettledCycle
+    refunds: Annotated[tuple[RefundLine, ...], Field(max_length=1000)] = ()
+    lines: Annotated[tuple[Line, ...], Field(max_length=1000)] = ()
+
+    @model_validator(mode="after")
+    def _adjusts_something(self) -> Self:
+        if not (self.refunds or self.lines):
+            raise ValueError("an adjustment has refunds (downwards) or lines (upwards)")
+        return self
 
 
 class UsageRecorded(BillingFact):

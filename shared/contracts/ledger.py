@@ -117,6 +117,15 @@ class ReservationReleased(LedgerFact):
     released_fen: Fen
 
 
+class RefundUnmatched(LedgerFact):
+    """A refund has waited a day and does not count: its original never came, or had less left. Somebody upstream must look."""
+
+    number: Number
+    original_number: Number
+    waiting_since: Moment
+    reason: Literal["ORIGINAL_MISSING", "REFUND_EXCEEDS_ORIGINAL"]
+
+
 class Balance(Frozen):
     """One row of a balance: figures of one account and subject, all in fen (R-3)."""
 
@@ -125,6 +134,8 @@ class Balance(Frozen):
     refunded_fen: Fen
     invoiced_fen: Fen
     in_progress_fen: Fen
+    offset_cost_fen: Fen = 0
+    offset_accept_fen: Fen = 0
     available_fen: Fen
     deficit_fen: Fen
     invoiceable_net_fen: Fen

@@ -5,6 +5,7 @@ are ignored so that fields can be added; a breaking change is a new class (`Bill
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -17,6 +18,9 @@ AccountId = Id
 Fen = Annotated[int, Field(ge=-(2**62), le=2**62)]
 """Money: integer fen (1 CNY = 100 fen), tax included unless the name says net or tax."""
 PositiveFen = Annotated[int, Field(ge=1, le=2**62)]
+DOCUMENT_FEN_MAX = 10**15
+DocumentFen = Annotated[int, Field(ge=0, le=DOCUMENT_FEN_MAX, strict=True)]
+"""Money as upstream writes it: a JSON integer, no text and no fraction, up to ten trillion yuan."""
 Number = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 """An order, bill or contract number as upstream prints it."""
 Cycle = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
@@ -25,6 +29,10 @@ Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^
 Text = Annotated[str, StringConstraints(max_length=200)]
 Moment = AwareDatetime
 """A point in time with an offset; naive times are refused."""
+BusinessMoment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
+]
+"""When something happened upstream; a date of another century is a mistake."""
 
 Sealed = Annotated[str, StringConstraints(pattern=r"^sealed\.v1\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*$")]
 """Personal data, encrypted with the key of its account (`shared/runtime/sealing.py`). Never logged, never a key or header."""

@@ -58,6 +58,7 @@ TOPICS: dict[str, Topic] = {
                 ledger.ReservationRefused,
                 ledger.ReservationReleased,
                 ledger.ReservationImpaired,
+                ledger.RefundUnmatched,
                 ledger.BalanceChanged,
             ),
         ),

@@ -155,9 +155,14 @@ class Catalogue:
         category = [name for since, name in row.categories if since <= day][-1]
         return f"*{category}*{row.item}"
 
-    def invoiceable_by(self, order_type: str | None) -> InvoiceableBy:
-        """Some domain-name trades are between customers, some orders are the vendor's; the platform invoices all others."""
-        return self.order_types.get(order_type or "", "platform")
+    def invoiceable_by(self, order_type: str | None) -> InvoiceableBy | NoRow:
+        """Some domain-name trades are between customers, some orders are the vendor's; an order without a type is the platform's."""
+        if order_type is None:
+            return "platform"
+        missing = NoRow(
+            f"the catalogue has no order type {order_type}; add it, with who invoices such orders, and redrive"
+        )
+        return self.order_types.get(order_type, missing)
 
 
 def _legal_entity(key: str, row: dict[str, Any]) -> LegalEntity:

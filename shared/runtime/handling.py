@@ -22,7 +22,7 @@ from shared.runtime import envelope, store, tracing
 from shared.runtime.clock import Clock
 from shared.runtime.database import WEATHER, Database
 from shared.runtime.envelope import Envelope, Unreadable
-from shared.runtime.metrics import RECORDS
+from shared.runtime.metrics import PARKED_RECORDS, RECORDS
 from shared.runtime.outbox import Outbox
 from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
@@ -156,6 +156,8 @@ class Consumer:
         self._outbox.committed()
         for entry in entries:
             RECORDS.labels(self.name, entry.outcome).inc()
+            if isinstance(entry.envelope, Unreadable):
+                PARKED_RECORDS.labels(self.name, entry.envelope.reason).inc()
 
     async def _handle_batch(self, db: Connection, entries: list[Entry]) -> list[Message]:
         assert self._batch_handler is not None

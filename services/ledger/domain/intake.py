@@ -2,9 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
+from services.ledger.domain.matching import Excess
+from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import (
     BillAdjusted,
     BillingFact,
@@ -21,6 +24,10 @@ from shared.domain.catalogue import Catalogue, NoRow
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When items open that only their vendor, or nobody, invoices."""
+CONFLICT = "this number arrived before with other content; correct it under a new number or by an adjustment"
+
+RowKey = tuple[Any, ...]
+"""What identifies a row, and the digest of the document it came from. The same but for the digest is a conflict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,13 @@ class NewItem:
     settled_fen: int
 
     @property
-    def key(self) -> tuple[int, str, int, str]:
+    def place(self) -> tuple[int, str, int, str]:
+        """Everybody inserts in this order, so that two who bring the same wait for each other and never in a ring."""
         return self.account_id, self.number, self.line, self.kind
+
+    @property
+    def key(self) -> RowKey:
+        return *self.place, self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +76,8 @@ class NewRefund:
     occurred_at: datetime
 
     @property
-    def key(self) -> tuple[int, str, int]:
-        return self.account_id, self.number, self.line
+    def key(self) -> RowKey:
+        return self.account_id, self.number, self.line, self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,135 +93,146 @@ class NewUsage:
     earliest_at: datetime
 
     @property
-    def key(self) -> tuple[int, str, int]:
-        return self.account_id, self.number, self.line
+    def key(self) -> RowKey:
+        return self.account_id, self.number, self.line, self.digest
 
 
-@dataclass(slots=True)
+Row = NewItem | NewRefund | NewUsage
+
+
+@dataclass(frozen=True)
 class Intake:
-    """A batch sorted out. `facts` maps a row's key to the fact it came from, for the rows that turn out to conflict."""
+    """A batch sorted out. `facts` maps a row's key to the fact it came from: a fact takes effect whole or is parked whole."""
 
     items: list[NewItem] = field(default_factory=list)
     refunds: list[NewRefund] = field(default_factory=list)
     usage: list[NewUsage] = field(default_factory=list)
     parks: list[Park] = field(default_factory=list)
-    facts: dict[tuple[object, ...], BillingFact] = field(default_factory=dict)
+    facts: dict[RowKey, BillingFact] = field(default_factory=dict)
 
     @property
     def accounts(self) -> list[int]:
         return sorted({item.account_id for item in self.items} | {refund.account_id for refund in self.refunds})
 
-    def conflicts(self, keys: Iterable[tuple[object, ...]]) -> list[Park]:
-        """The same document with other content: somebody upstream must say which one is true."""
-        facts = {id(self.facts[key]): self.facts[key] for key in keys}
-        text = (
-            "this document number arrived before with other content; correct it under a new number or by an adjustment"
+    def without(self, conflicts: Iterable[RowKey]) -> "Intake":
+        """Less the documents that exist with other content: somebody upstream must say which one is true."""
+        bad = {id(fact): fact for fact in (self.facts[key] for key in conflicts)}
+
+        def good(row: Row) -> bool:
+            return id(self.facts[row.key]) not in bad
+
+        return replace(
+            self,
+            items=list(filter(good, self.items)),
+            refunds=list(filter(good, self.refunds)),
+            usage=list(filter(good, self.usage)),
+            parks=[*self.parks, *(Park(fact, "CONTENT_CONFLICT", CONFLICT) for fact in bad.values())],
         )
-        return [Park(fact, "CONTENT_CONFLICT", text) for fact in facts.values()]
+
+    def excessive(self, excesses: Sequence[Excess]) -> list[NewRefund]:
+        """The refunds that came with this batch and are larger than their originals."""
+        documents = {excess.document for excess in excesses}
+        return [refund for refund in self.refunds if (refund.account_id, refund.number) in documents]
+
+    def excess_parks(self, excesses: Sequence[Excess]) -> list[Park]:
+        texts = {excess.document: excess.text for excess in excesses}
+        facts = {id(fact): fact for fact in (self.facts[one.key] for one in self.excessive(excesses))}
+        return [Park(fact, "REFUND_EXCEEDS_ORIGINAL", texts[fact.account_id, fact.number]) for fact in facts.values()]
 
 
 def sort_out(facts: Sequence[BillingFact], catalogue: Catalogue) -> Intake:
     intake = Intake()
+    rows_of: dict[type, list[Any]] = {NewItem: intake.items, NewRefund: intake.refunds, NewUsage: intake.usage}
     for fact in facts:
-        rows = list(_rows(fact, catalogue))
-        missing = [row for row in rows if isinstance(row, NoRow)]
+        rows = list(_rows(fact, _digest(fact), catalogue))
+        missing = [row.text for row in rows if isinstance(row, NoRow)]
         if missing:
-            intake.parks.append(Park(fact, "NO_CATALOGUE_ROW", "; ".join(row.text for row in missing)[:400]))
+            intake.parks.append(Park(fact, "NO_CATALOGUE_ROW", "; ".join(missing)[:400]))
             continue
         for row in rows:
-            _add(intake, fact, row)
-    intake.items.sort(key=lambda item: item.key)
+            assert not isinstance(row, NoRow)
+            rows_of[type(row)].append(row)
+            intake.facts[row.key] = fact
+    intake.items.sort(key=lambda item: item.place)
     return intake
 
 
-def _add(intake: Intake, fact: BillingFact, row: "NewItem | NewRefund | NewUsage | NoRow") -> None:
-    if isinstance(row, NewItem):
-        intake.items.append(row)
-    elif isinstance(row, NewRefund):
-        intake.refunds.append(row)
-    elif isinstance(row, NewUsage):
-        intake.usage.append(row)
-    if not isinstance(row, NoRow):
-        intake.facts[row.key] = fact
+def _digest(fact: BillingFact) -> bytes:
+    """Of the whole document: the same number with anything else in it is another document."""
+    return hashlib.blake2b(fact.model_dump_json().encode(), digest_size=16).digest()
 
 
-def _rows(fact: BillingFact, catalogue: Catalogue) -> Iterator[NewItem | NewRefund | NewUsage | NoRow]:
+def _rows(fact: BillingFact, digest: bytes, catalogue: Catalogue) -> Iterator[Row | NoRow]:
     if isinstance(fact, OrderPaid):
         cycle = cycle_of(fact.occurred_at)
-        yield from _items(fact, "order", fact.lines, cycle, month_start(cycle), catalogue)
+        yield from _items(fact, digest, "order", fact.lines, cycle, month_start(cycle), catalogue)
     elif isinstance(fact, BillSettled):
-        yield from _items(fact, "bill", fact.lines, fact.cycle, earliest_opening(fact.cycle), catalogue)
+        yield from _items(fact, digest, "bill", fact.lines, fact.cycle, earliest_opening(fact.cycle), catalogue)
     elif isinstance(fact, BillAdjusted):
-        yield from _items(fact, "adjustment", fact.lines, fact.cycle, earliest_opening(fact.cycle), catalogue)
-        yield from _refunds(fact, fact.original_number, fact.refunds)
+        yield from _items(fact, digest, "adjustment", fact.lines, fact.cycle, earliest_opening(fact.cycle), catalogue)
+        yield from _refunds(fact, digest, fact.original_number, fact.refunds)
     elif isinstance(fact, RefundSettled):
-        yield from _refunds(fact, fact.original_number, fact.lines)
+        yield from _refunds(fact, digest, fact.original_number, fact.lines)
     elif isinstance(fact, UsageRecorded):
-        yield from _usage(fact, catalogue)
+        yield from _usage(fact, digest, catalogue)
 
 
 def _items(
-    fact: BillingFact, kind: str, lines: Sequence[Line], cycle: str, opens_at: datetime, catalogue: Catalogue
+    fact: BillingFact,
+    digest: bytes,
+    kind: str,
+    lines: Sequence[Line],
+    cycle: str,
+    opens_at: datetime,
+    catalogue: Catalogue,
 ) -> Iterator[NewItem | NoRow]:
     supplied_at = fact.occurred_at if kind == "order" else month_start(cycle)
     for number, line in enumerate(lines, 1):
         choice = catalogue.resolve(line.product_code, line.subject, supplied_at, line.legal_entity)
+        by = catalogue.invoiceable_by(line.order_type)
         if isinstance(choice, NoRow):
             yield choice
-            continue
-        ours = catalogue.invoiceable_by(line.order_type) == "platform"
-        yield NewItem(
-            fact.account_id,
-            kind,
-            fact.number,
-            number,
-            _digest(fact.occurred_at, fact.contract_number, cycle, *_said(line)),
-            fact.contract_number,
-            cycle,
-            choice.subject,
-            choice.content,
-            choice.tax_percent,
-            line.product_code,
-            line.item_name,
-            line.spec,
-            line.order_type,
-            line.list_fen,
-            line.voucher_fen,
-            fact.occurred_at,
-            opens_at if ours else NEVER,
-            line.cash_fen,
-        )
+        elif isinstance(by, NoRow):
+            yield by
+        else:
+            yield NewItem(
+                fact.account_id,
+                kind,
+                fact.number,
+                number,
+                digest,
+                fact.contract_number,
+                cycle,
+                choice.subject,
+                choice.content,
+                choice.tax_percent,
+                line.product_code,
+                line.item_name,
+                line.spec,
+                line.order_type,
+                line.list_fen,
+                line.voucher_fen,
+                fact.occurred_at,
+                opens_at if by == "platform" else NEVER,
+                line.cash_fen,
+            )
 
 
-def _said(line: Line) -> tuple[object, ...]:
-    """All that counts of a line, for its digest: the same number with anything else in it is another document."""
-    money = (line.cash_fen, line.list_fen, line.voucher_fen)
-    return (*money, line.product_code, line.subject, line.item_name, line.spec, line.order_type)
-
-
-def _refunds(fact: BillingFact, original: str, lines: Sequence[RefundLine]) -> Iterator[NewRefund]:
+def _refunds(fact: BillingFact, digest: bytes, original: str, lines: Sequence[RefundLine]) -> Iterator[NewRefund]:
     for number, line in enumerate(lines, 1):
-        digest = _digest(original, line.original_line, line.cash_fen)
+        original_line, cash_fen = line.original_line, line.cash_fen
         yield NewRefund(
-            fact.account_id,
-            fact.number,
-            number,
-            digest,
-            original,
-            line.original_line,
-            line.cash_fen,
-            fact.occurred_at,
+            fact.account_id, fact.number, number, digest, original, original_line, cash_fen, fact.occurred_at
         )
 
 
-def _usage(fact: UsageRecorded, catalogue: Catalogue) -> Iterator[NewUsage | NoRow]:
+def _usage(fact: UsageRecorded, digest: bytes, catalogue: Catalogue) -> Iterator[NewUsage | NoRow]:
     cycle = cycle_of(fact.occurred_at)
     for number, line in enumerate(fact.lines, 1):
         choice = catalogue.resolve(line.product_code, line.subject, fact.occurred_at, line.legal_entity)
         if isinstance(choice, NoRow):
             yield choice
             continue
-        digest = _digest(fact.occurred_at, line.cash_fen, choice.subject)
         yield NewUsage(
             fact.account_id,
             fact.number,
@@ -223,5 +246,5 @@ def _usage(fact: UsageRecorded, catalogue: Catalogue) -> Iterator[NewUsage | NoR
         )
 
 
-def _digest(*values: object) -> bytes:
-    return hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+def top_up_parks(fact: CashToppedUp, same: bool) -> list[Park]:
+    return [] if same else [Park(fact, "CONTENT_CONFLICT", CONFLICT)]

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from asyncpg import Connection
 
-from services.ledger.domain.intake import NewItem
+from services.ledger.domain.intake import NewItem, RowKey
 from services.ledger.domain.moves import Move
 
 GIVEN = """
@@ -15,6 +16,31 @@ GIVEN = """
     AS g (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent, product_code, item_name,
         spec, order_type, list_fen, voucher_fen, occurred_at, opens_at, settled_fen)
 """
+ITEM = attrgetter(
+    *(
+        "account_id",
+        "kind",
+        "number",
+        "line",
+        "digest",
+        "contract_number",
+        "cycle",
+        "subject",
+        "content",
+        "tax_percent",
+    ),
+    *(
+        "product_code",
+        "item_name",
+        "spec",
+        "order_type",
+        "list_fen",
+        "voucher_fen",
+        "occurred_at",
+        "opens_at",
+        "settled_fen",
+    ),
+)
 ADD_TO_SUMS = """
     ON CONFLICT (account_id, subject, cycle, content, opens_at) DO UPDATE SET
         settled_fen = s.settled_fen + excluded.settled_fen, refunded_fen = s.refunded_fen + excluded.refunded_fen,
@@ -30,41 +56,10 @@ NOTE_CHANGE = """
 """
 
 
-async def add(
-    db: Connection, items: Sequence[NewItem], catalogue_version: str, now: datetime
-) -> list[tuple[int, str, int, str]]:
+async def add(db: Connection, items: Sequence[NewItem], catalogue_version: str, now: datetime) -> list[RowKey]:
     """Insert what is new and raise the sums by it, in one statement. Returns the keys of items that exist with other content."""
     if not items:
         return []
-    columns = list(
-        zip(
-            *(
-                (
-                    item.account_id,
-                    item.kind,
-                    item.number,
-                    item.line,
-                    item.digest,
-                    item.contract_number,
-                    item.cycle,
-                    item.subject,
-                    item.content,
-                    item.tax_percent,
-                    item.product_code,
-                    item.item_name,
-                    item.spec,
-                    item.order_type,
-                    item.list_fen,
-                    item.voucher_fen,
-                    item.occurred_at,
-                    item.opens_at,
-                    item.settled_fen,
-                )
-                for item in items
-            ),
-            strict=True,
-        )
-    )
     fresh = await db.fetchval(
         f"""
         WITH given AS ({GIVEN}), fresh AS (
@@ -82,28 +77,23 @@ async def add(
         ), noted AS ({NOTE_CHANGE.format(source="fresh")})
         SELECT count(*) FROM fresh
         """,
-        *columns,
+        *zip(*map(ITEM, items), strict=True),
         now,
         catalogue_version,
     )
     return [] if fresh == len(items) else await _conflicting(db, items)
 
 
-async def _conflicting(db: Connection, items: Sequence[NewItem]) -> list[tuple[int, str, int, str]]:
+async def _conflicting(db: Connection, items: Sequence[NewItem]) -> list[RowKey]:
     rows = await db.fetch(
         """
-        SELECT g.account_id, g.number, g.line, g.kind
-        FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bytea[]) AS g (account_id, number, line, kind, digest)
+        SELECT g.* FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::bytea[]) AS g (account_id, number, line, kind, digest)
             JOIN item i USING (account_id, number, line, kind)
         WHERE i.digest <> g.digest ORDER BY 1, 2, 3, 4
         """,
-        [item.account_id for item in items],
-        [item.number for item in items],
-        [item.line for item in items],
-        [item.kind for item in items],
-        [item.digest for item in items],
+        *zip(*(item.key for item in items), strict=True),
     )
-    return [(row["account_id"], row["number"], row["line"], row["kind"]) for row in rows]
+    return [tuple(row) for row in rows]
 
 
 async def record(db: Connection, moves: Sequence[Move], now: datetime) -> None:

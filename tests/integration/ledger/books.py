@@ -29,10 +29,11 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.catalogue = Catalogue.load()
 
     async def facts(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[Message | Park]:
         async with self.database.transaction() as db:
-            return await handlers.billing_facts(list(facts), db, now, catalogue=Catalogue.load())
+            return await handlers.billing_facts(list(facts), db, now, catalogue=self.catalogue)
 
     async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
         """Reasons of those that were parked."""

@@ -139,7 +139,6 @@ def test_what_the_catalogue_does_not_have_is_said_with_the_value(
     [
         (None, "platform"),
         ("renewal", "platform"),
-        ("never_heard_of", "platform"),
         ("domain_fixed_price_selected", "platform"),
         ("domain_fixed_price", "nobody"),
         ("domain_priced_push", "nobody"),
@@ -148,6 +147,12 @@ def test_what_the_catalogue_does_not_have_is_said_with_the_value(
 )
 def test_an_order_type_says_who_invoices(order_type: str | None, by: str) -> None:
     assert CATALOGUE.invoiceable_by(order_type) == by
+
+
+def test_an_order_type_nobody_knows_is_not_guessed() -> None:
+    answer = CATALOGUE.invoiceable_by("never_heard_of")
+    assert isinstance(answer, NoRow)
+    assert "no order type never_heard_of" in answer.text
 
 
 def test_the_version_changes_with_the_data_and_only_with_it() -> None:
