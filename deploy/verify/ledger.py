@@ -75,8 +75,8 @@ async def reserved_equals_what_reservations_hold(world: World) -> Violations:
         "ledger",
         """
         WITH held AS (
-            SELECT account_id, item_id, sum(reserved_fen - invoiced_fen - released_fen) AS fen
-            FROM reservation_item GROUP BY account_id, item_id
+            SELECT owner_id AS account_id, item_id, sum(reserved_fen - invoiced_fen - released_fen) AS fen
+            FROM reservation_item GROUP BY owner_id, item_id
         )
         SELECT account_id, item_id, i.reserved_fen, h.fen FROM item i FULL JOIN held h USING (account_id, item_id)
         WHERE coalesce(i.reserved_fen, 0) <> coalesce(h.fen, 0)

@@ -1,0 +1,563 @@
+"""Reservations over more items than one transaction takes: held at once, taken in bounded steps, exact or refused whatever happens.
+
+The limits are lowered to three and two, so that six orders of one yuan are many. `Desk` does what the workers' runner does.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+from asyncpg import Connection
+
+from services.ledger import handlers
+from services.ledger.domain.balances import balance
+from services.ledger.store import allocations, bookings, pages
+from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
+from shared.contracts.ledger import (
+    BalanceReserved,
+    ReleaseReservation,
+    ReservationImpaired,
+    ReservationRefused,
+    ReservationReleased,
+    ReserveBalance,
+)
+from shared.contracts.message import Message, Park
+from tests.examples import MARCH_10, a_refund, an_ask, an_order
+from tests.integration.ledger.books import MARCH_20, Ledger, a_part
+from tests.integration.ledger.checking import holds
+
+pytestmark = pytest.mark.database
+
+STEPS = 5
+"""Of six orders: the sums are held, three times two items are taken, and it is answered."""
+STEPS_MAX = 100
+
+M = TypeVar("M", bound=Message)
+
+
+class Crash(Exception):  # noqa: N818
+    """The process ends before the transaction commits."""
+
+
+def of(kind: type[M], messages: Sequence[Message | Park]) -> list[M]:
+    return [message for message in messages if isinstance(message, kind)]
+
+
+def the(kind: type[M], messages: Sequence[Message | Park]) -> M:
+    (one,) = of(kind, messages)
+    return one
+
+
+class Desk:
+    """One account's requests, and the two workers, step by step."""
+
+    def __init__(self, ledger: Ledger, account_id: int = 1, orders: int = 6, subject: str = "ALIYUN_SERVICE") -> None:
+        self.ledger = ledger
+        self.account_id = account_id
+        self.crashing = False
+        """Whether each step is first lost in a crash, and then done again."""
+        self.orders = [
+            an_order(f"O{n}", 100, account_id, subject, at=MARCH_10 + timedelta(minutes=n)) for n in range(orders)
+        ]
+
+    async def order(self, number: str, cash_fen: int = 100, subject: str = "ALIYUN_SERVICE") -> None:
+        await self.ledger.bill(an_order(number, cash_fen, self.account_id, subject, at=MARCH_20))
+
+    async def refund(self, of: str, cash_fen: int = 30) -> list[Message | Park]:
+        refund = a_refund(f"F-{of}", of, cash_fen, self.account_id)
+        return await self.ledger.facts(refund)
+
+    async def opened(self, deficit_fen: int = 0) -> None:
+        """Six orders; with a deficit, of an older one that was invoiced and refunded in part."""
+        if deficit_fen:
+            await self.ledger.bill(an_order("D", 1000, self.account_id, at=MARCH_10 - timedelta(days=1)))
+            await self.part("issued", the(BalanceReserved, await self.ask(request_id=1000)), 1000)
+            await self.refund("D", deficit_fen)
+        await self.ledger.bill(*self.orders)
+
+    async def ask(
+        self, amount_fen: int | None = None, request_id: int = 1, accounts: tuple[int, ...] = ()
+    ) -> list[Message]:
+        ask = an_ask(request_id=request_id, amount_fen=amount_fen, account_id=self.account_id)
+        return await self.reserve(ask.model_copy(update={"accounts": accounts or ask.accounts}))
+
+    async def reserve(self, ask: ReserveBalance) -> list[Message]:
+        async with self.ledger.database.transaction() as db:
+            return await handlers.reserve_balance(ask, db, MARCH_20)
+
+    async def release(self, request_id: int = 1) -> list[Message]:
+        ask = ReleaseReservation(account_id=self.account_id, request_id=request_id)
+        async with self.ledger.database.transaction() as db:
+            return await handlers.release_reservation(ask, db, MARCH_20)
+
+    async def part(self, state: str, reserved: BalanceReserved, part_id: int = 1, **shares: int) -> None:
+        """`g1=100` is the part's share of group 1; none means all of the reservation."""
+        fact: PartFact = a_part(reserved, part_id).model_copy(update={"account_id": self.account_id})
+        if shares:
+            said = tuple(Share(group_no=int(name[1:]), amount_fen=fen) for name, fen in shares.items())
+            fact = fact.model_copy(update={"shares": said, "gross_fen": sum(shares.values())})
+        async with self.ledger.database.transaction() as db:
+            if state == "issued":
+                await handlers.invoice_issued(InvoiceIssued.model_validate(fact.model_dump()), db, MARCH_20)
+            else:
+                failed = InvoiceFailed.model_validate(
+                    {**fact.model_dump(exclude={"number", "issued_at", "specimen"}), "reason": "X"}
+                )
+                await handlers.invoice_failed(failed, db, MARCH_20)
+
+    # the workers, as their runner drives them
+
+    async def allocating(self) -> list[Message] | None:
+        """One step of allocating; None when there is nothing to allocate."""
+        async with self.ledger.database.transaction() as db:
+            job = await allocations.next_job(db, MARCH_20, MARCH_20)
+        return None if job is None else await self._done(partial(handlers.allocate, job, None))
+
+    async def booking(self) -> list[Message] | None:
+        async with self.ledger.database.transaction() as db:
+            order = await bookings.next_order(db, MARCH_20, MARCH_20)
+        return None if order is None else await self._done(partial(handlers.book_large, order, None))
+
+    async def _done(self, work: Callable[[Connection, datetime], Awaitable[list[Message]]]) -> list[Message]:
+        if self.crashing:
+            with contextlib.suppress(Crash):
+                async with self.ledger.database.transaction() as db:
+                    await work(db, MARCH_20)
+                    raise Crash
+        async with self.ledger.database.transaction() as db:
+            return await work(db, MARCH_20)
+
+    async def steps(self, count: int) -> list[Message]:
+        """That many steps of allocating, and what they said."""
+        return [message for _ in range(count) for message in await self.allocating() or ()]
+
+    async def worked(self) -> list[Message]:
+        """Until nothing is left to do; after each step the books are right."""
+        said: list[Message] = []
+        for worker in (self.allocating, self.booking):
+            for _ in range(STEPS_MAX):
+                messages = await worker()
+                if messages is None:
+                    break
+                said += messages
+                await holds(self.ledger.database)
+            else:
+                raise AssertionError("it does not end")
+        return said
+
+    async def held(self, amount_fen: int | None = None, **more: Any) -> BalanceReserved:  # noqa: ANN401
+        """A large reservation, from the ask to its answer."""
+        assert await self.ask(amount_fen, **more) == []
+        return the(BalanceReserved, await self.worked())
+
+    # what is to be seen
+
+    async def figures(self, subject: str = "ALIYUN_SERVICE") -> tuple[int, int, int, int]:
+        """Invoiced, in progress, available, deficit."""
+        async with self.ledger.database.read() as db:
+            (found,) = [
+                balance(one) for one in await pages.sums(db, self.account_id, MARCH_20) if one.subject == subject
+            ]
+        return found.invoiced_fen, found.in_progress_fen, found.available_fen, found.deficit_fen
+
+    async def free(self) -> list[int]:
+        """What each order has left, oldest first."""
+        async with self.ledger.database.read() as db:
+            rows = await db.fetch(
+                "SELECT invoiceable_fen FROM item WHERE account_id = $1 AND number LIKE 'O%' ORDER BY occurred_at, item_id",
+                self.account_id,
+            )
+        return [row[0] for row in rows]
+
+    async def items_taken(self) -> int:
+        async with self.ledger.database.read() as db:
+            count: int = await db.fetchval(
+                "SELECT count(*) FROM reservation_item WHERE account_id = $1", self.account_id
+            )
+        return count
+
+    async def rests(self) -> None:
+        """The books are right, and no work was left behind."""
+        await holds(self.ledger.database)
+        async with self.ledger.database.read() as db:
+            for table in ("allocation", "remainder", "reservation_group", "booking"):
+                assert await db.fetchval(f"SELECT count(*) FROM {table}") == 0, table
+
+
+LIMITS = {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 1, "CHUNK_MAX": 1}
+
+
+@pytest.fixture
+async def desk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Lowers the limits wherever they were imported to."""
+    for name, module in list(sys.modules.items()):
+        for limit, value in LIMITS.items():
+            if name.startswith("services.ledger.") and hasattr(module, limit):
+                monkeypatch.setattr(module, limit, value)
+    return Desk(ledger)
+
+
+async def at_each_step(first: Desk, steps: range, deficit_fen: int = 0) -> AsyncIterator[tuple[int, Desk]]:
+    """For each number of steps that may have been done, an account of its own; at the end the books are right."""
+    for before in steps:
+        desk = Desk(first.ledger, account_id=before + 1)
+        await desk.opened(deficit_fen)
+        yield before, desk
+        await desk.rests()
+
+
+# held
+
+
+async def test_everything_is_held_at_once_and_taken_in_bounded_steps(desk: Desk) -> None:
+    await desk.opened()
+    assert await desk.ask() == []
+    taken = [await desk.items_taken() for _ in range(STEPS) if await desk.allocating() == []]
+    assert taken == [0, 2, 4, 6]
+    assert await desk.figures() == (0, 600, 0, 0)
+    assert await desk.worked() == []
+    assert await desk.free() == [0] * 6
+    await desk.rests()
+
+
+async def test_the_answer_says_what_was_taken(desk: Desk) -> None:
+    await desk.opened()
+    await desk.order("G", 50, "ALIYUN_GOODS")
+    reserved = await desk.held()
+    assert [(group.subject, group.count, group.amount_fen) for group in reserved.groups] == [
+        ("ALIYUN_GOODS", 1, 50),
+        ("ALIYUN_SERVICE", 6, 600),
+    ]
+    assert (reserved.total_fen, reserved.offsets) == (650, ())
+    await desk.rests()
+
+
+async def test_by_amount_the_oldest_are_taken_and_the_rest_stays(desk: Desk) -> None:
+    await desk.opened()
+    reserved = await desk.held(450)
+    assert reserved.total_fen == 450
+    assert await desk.free() == [0, 0, 0, 0, 50, 100]
+    await desk.rests()
+
+
+@pytest.mark.parametrize(("amount_fen", "free"), [(None, [0] * 6), (300, [0, 0, 0, 0, 0, 50])])
+async def test_a_deficit_is_paid_first_by_the_oldest(desk: Desk, amount_fen: int | None, free: list[int]) -> None:
+    await desk.opened(deficit_fen=250)
+    reserved = await desk.held(amount_fen)
+    assert [(pair.from_number, pair.amount_fen) for pair in reserved.offsets] == [("O0", 100), ("O1", 100), ("O2", 50)]
+    assert reserved.total_fen == (amount_fen or 350)
+    assert await desk.free() == free
+    assert await desk.figures() == (1000, reserved.total_fen, 350 - reserved.total_fen, 0)
+    await desk.rests()
+
+
+async def test_two_accounts_are_taken_together_each_in_its_own_groups(desk: Desk) -> None:
+    member = Desk(desk.ledger, account_id=2)
+    await desk.opened()
+    await member.opened(deficit_fen=20)
+    reserved = await desk.held(accounts=(1, 2))
+    assert sorted((group.account_id, group.amount_fen) for group in reserved.groups) == [(1, 600), (2, 580)]
+    assert [pair.account_id for pair in reserved.offsets] == [2]
+    assert (await desk.figures(), await member.figures()) == ((0, 600, 0, 0), (1000, 580, 0, 0))
+    await desk.part("issued", reserved)
+    await desk.worked()
+    assert (await desk.figures(), await member.figures()) == ((600, 0, 0, 0), (1580, 0, 0, 0))
+    await desk.rests()
+
+
+REFUSALS = {
+    "by amount": (0, 601, "INSUFFICIENT_INVOICEABLE", {"need_fen": 601, "have_fen": 600, "shortfall_fen": 1}),
+    "by amount with a deficit": (
+        *(50, 551, "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT"),
+        {"need_fen": 601, "have_fen": 600, "shortfall_fen": 1, "deficit_fen": 50},
+    ),
+    "a deficit above everything": (
+        *(601, None, "DEFICIT_NOT_COVERED"),
+        {"subject": "ALIYUN_SERVICE", "deficit_fen": 601, "have_fen": 600, "shortfall_fen": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_one_fen_short_is_refused_with_the_figures_and_holds_nothing(desk: Desk, case: str) -> None:
+    deficit_fen, amount_fen, reason, detail = REFUSALS[case]
+    await desk.opened(deficit_fen)
+    before = await desk.figures()
+    assert await desk.ask(amount_fen) == []
+    refused = the(ReservationRefused, await desk.worked())
+    assert (refused.reason, refused.detail) == (reason, detail)
+    assert (await desk.figures(), await desk.free()) == (before, [100] * 6)
+    await desk.rests()
+
+
+async def test_a_deficit_that_too_many_items_would_have_to_pay_is_refused(desk: Desk) -> None:
+    await desk.opened(deficit_fen=301)
+    await desk.ask()
+    assert the(ReservationRefused, await desk.worked()).reason == "SELECTION_TOO_LARGE"
+    assert await desk.figures() == (1000, 0, 600, 301)
+    await desk.rests()
+
+
+@pytest.mark.parametrize(("orders", "at_once"), [(2000, True), (2001, False)])
+async def test_two_thousand_items_are_taken_at_once_and_one_more_in_steps(
+    ledger: Ledger, orders: int, at_once: bool
+) -> None:
+    desk = Desk(ledger, orders=orders)
+    await desk.opened()
+    answers = await desk.ask()
+    assert bool(answers) == at_once
+    reserved = the(BalanceReserved, answers + await desk.worked())
+    assert (reserved.total_fen, reserved.groups[0].count) == (100 * orders, orders)
+    assert len(of(ReservationReleased, await desk.release() + await desk.worked())) == 1
+    assert await desk.figures() == (0, 0, 100 * orders, 0)
+    await desk.rests()
+
+
+# meanwhile
+
+
+async def test_a_second_request_meanwhile_gets_only_what_is_free(desk: Desk) -> None:
+    async for before, one in at_each_step(desk, range(STEPS + 1)):
+        await one.ask(450)
+        said = await one.steps(before)
+        more = await one.ask(151, request_id=2)
+        exact = await one.ask(150, request_id=3)
+        said += await one.worked()
+        if before:
+            assert the(ReservationRefused, more).reason in {"ITEM_LOCKED", "INSUFFICIENT_INVOICEABLE"}
+            assert the(BalanceReserved, exact).total_fen == 150
+            assert the(BalanceReserved, said).total_fen == 450
+            assert await one.figures() == (0, 600, 0, 0)
+        else:  # nothing was held yet: whoever comes first is served, and the large one lacks a fen
+            assert the(BalanceReserved, more).total_fen == 151
+            assert the(ReservationRefused, said).detail["shortfall_fen"] == 450 + 150 + 151 - 600
+
+
+async def test_the_whole_rest_meanwhile_is_what_is_free_or_refused(desk: Desk) -> None:
+    async for before, one in at_each_step(desk, range(1, STEPS + 1)):
+        await one.ask(450)
+        said = await one.steps(before) + await one.ask(request_id=2) + await one.worked()
+        totals = {one.request_id: one.total_fen for one in of(BalanceReserved, said)}
+        assert totals[1] == 450
+        assert totals.get(2, 150) == 150
+        assert len(said) == 2
+
+
+async def test_orders_that_arrive_meanwhile_are_counted_and_free(desk: Desk) -> None:
+    async for before, one in at_each_step(desk, range(STEPS + 1)):
+        await one.ask()
+        said = await one.steps(before)
+        await one.order("O6")
+        await holds(one.ledger.database)
+        said += await one.worked()
+        held_fen = 600 if before else 700
+        assert the(BalanceReserved, said).total_fen == held_fen
+        assert await one.figures() == (0, held_fen, 700 - held_fen, 0)
+
+
+async def test_a_refund_meanwhile_leaves_it_exact_or_refused(desk: Desk) -> None:
+    """Before it is held it is not promised; once the item is taken it is a deficit; between the two the promise can't be kept."""
+    async for before, one in at_each_step(desk, range(STEPS + 1), deficit_fen=20):
+        await one.ask()
+        said = await one.steps(before)
+        await one.refund("O5")
+        await holds(one.ledger.database)
+        said += await one.worked()
+        if before == 0:
+            assert the(BalanceReserved, said).total_fen == 550
+            assert await one.figures() == (1000, 550, 0, 0)
+        elif before < STEPS - 1:
+            refused = the(ReservationRefused, said)
+            assert refused.detail == {"need_fen": 580, "have_fen": 550, "shortfall_fen": 30}
+            assert await one.figures() == (1000, 0, 570, 20)
+            assert await one.free() == [100] * 5 + [70]
+        else:
+            assert the(BalanceReserved, said).total_fen == 580
+            assert await one.figures() == (1000, 580, 0, 30)
+
+
+async def test_what_a_refund_took_may_come_from_an_order_that_arrives(desk: Desk) -> None:
+    await desk.opened()
+    await desk.ask()
+    await desk.steps(2)
+    await desk.refund("O5")
+    await desk.order("O6", 30)
+    assert the(BalanceReserved, await desk.worked()).total_fen == 600
+    assert await desk.figures() == (0, 600, 0, 0)
+    await desk.rests()
+
+
+async def test_a_request_of_which_nothing_is_left_is_refused_and_leaves_the_deficit(desk: Desk) -> None:
+    await desk.opened(deficit_fen=20)
+    await desk.ask()
+    await desk.steps(1)
+    for order in desk.orders:
+        await desk.refund(order.number, 100)
+    refused = the(ReservationRefused, await desk.worked())
+    assert refused.detail == {"need_fen": 580, "have_fen": 0, "shortfall_fen": 580}
+    assert (await desk.figures())[0:2] == (1000, 0)
+    await desk.rests()
+
+
+async def test_a_refund_of_what_is_held_is_told_to_the_request(desk: Desk) -> None:
+    await desk.opened()
+    reserved = await desk.held()
+    impaired = the(ReservationImpaired, await desk.refund("O0"))
+    assert (impaired.request_id, impaired.reservation_id) == (1, reserved.reservation_id)
+    assert await desk.figures() == (0, 600, 0, 30)
+    assert the(ReservationReleased, await desk.release() + await desk.worked()).released_fen == 600
+    assert await desk.figures() == (0, 0, 570, 0)
+    await desk.rests()
+
+
+# asked again, crashed, at once
+
+
+async def test_asking_again_meanwhile_changes_nothing_and_afterwards_gives_the_answer(desk: Desk) -> None:
+    async for before, one in at_each_step(desk, range(STEPS + 1)):
+        await one.ask()
+        said = await one.steps(before)
+        again = await one.ask()
+        said += await one.worked()
+        assert again == (said if before == STEPS else [])
+        assert await one.ask() == said
+        assert await one.figures() == (0, 600, 0, 0)
+
+
+async def test_a_crash_in_each_step_changes_nothing(desk: Desk) -> None:
+    await desk.opened(deficit_fen=250)
+    desk.crashing = True
+    reserved = await desk.held()
+    assert (reserved.total_fen, await desk.figures()) == (350, (1000, 350, 0, 0))
+    await desk.release()
+    assert the(ReservationReleased, await desk.worked()).released_fen == 350
+    assert await desk.figures() == (1000, 0, 600, 250)
+    await desk.rests()
+
+
+async def test_two_workers_at_once_do_each_step_once(desk: Desk) -> None:
+    others = [Desk(desk.ledger, account_id) for account_id in (2, 3)]
+    desk = Desk(desk.ledger, orders=12)
+    await desk.opened(deficit_fen=20)
+    for other in others:
+        await other.opened()
+        await other.ask()
+    assert await desk.ask(500) + await desk.ask(450, request_id=2) == []
+    said = [*await asyncio.gather(desk.worked(), desk.worked())]
+    answers = [message for messages in said for message in messages] + await desk.worked()
+    totals = sorted((one.account_id, one.request_id, one.total_fen) for one in of(BalanceReserved, answers))
+    assert totals == [(1, 1, 500), (1, 2, 450), (2, 1, 600), (3, 1, 600)]
+    for other in (desk, *others):
+        await other.release()
+    said = [*await asyncio.gather(desk.worked(), desk.worked())]
+    assert sum(len(of(ReservationReleased, messages)) for messages in said) == 3
+    await desk.rests()
+
+
+# what becomes of it
+
+
+@pytest.mark.parametrize("before", range(STEPS))
+async def test_a_release_before_the_answer_is_too_early_and_one_after_it_gives_all_back(
+    desk: Desk, before: int
+) -> None:
+    await desk.opened()
+    await desk.ask()
+    await desk.steps(before)
+    assert await desk.release() == []
+    assert the(BalanceReserved, await desk.worked()).total_fen == 600
+    assert await desk.release() == []
+    assert the(ReservationReleased, await desk.worked()).released_fen == 600
+    assert await desk.figures() == (0, 0, 600, 0)
+    await desk.release()
+    assert the(ReservationReleased, await desk.worked()).released_fen == 0
+    await desk.rests()
+
+
+async def test_a_release_gives_the_deficit_back_too(desk: Desk) -> None:
+    await desk.opened(deficit_fen=150)
+    await desk.held()
+    await desk.release()
+    assert the(ReservationReleased, await desk.worked()).released_fen == 450
+    assert await desk.figures() == (1000, 0, 600, 150)
+    await desk.rests()
+
+
+async def test_parts_are_booked_in_order_over_their_groups(desk: Desk) -> None:
+    await desk.opened()
+    await desk.ledger.bill(
+        *(an_order(f"G{n}", 100, 1, "ALIYUN_GOODS", at=MARCH_10 + timedelta(minutes=n)) for n in range(5))
+    )
+    reserved = await desk.held()
+    goods, service = (group.group_no for group in reserved.groups)
+    await desk.part("issued", reserved, 1, **{f"g{service}": 250, f"g{goods}": 500})
+    await desk.part("failed", reserved, 2, **{f"g{service}": 350})
+    assert await desk.figures() == (0, 600, 0, 0), "the orders wait for the worker"
+    await desk.worked()
+    assert await desk.figures() == (250, 0, 350, 0)
+    assert await desk.figures("ALIYUN_GOODS") == (500, 0, 0, 0)
+    await desk.part("issued", reserved, 1, **{f"g{service}": 250, f"g{goods}": 500})
+    await desk.part("failed", reserved, 2, **{f"g{service}": 350})
+    await desk.worked()
+    assert await desk.figures() == (250, 0, 350, 0), "said again, it counts no more"
+    await desk.rests()
+
+
+async def test_a_document_that_turns_out_to_exist_takes_back_what_was_released(desk: Desk) -> None:
+    await desk.opened(deficit_fen=20)
+    reserved = await desk.held()
+    await desk.part("failed", reserved)
+    await desk.worked()
+    assert await desk.figures() == (1000, 0, 600, 20)
+    await desk.part("issued", reserved)
+    await desk.worked()
+    assert await desk.figures() == (1580, 0, 20, 20)
+    await desk.part("failed", reserved)
+    await desk.worked()
+    assert await desk.figures() == (1580, 0, 20, 20), "too late: the document exists"
+    await desk.rests()
+
+
+async def test_a_late_document_over_what_another_request_holds_is_a_deficit(desk: Desk) -> None:
+    await desk.opened()
+    reserved = await desk.held()
+    await desk.release()
+    await desk.worked()
+    await desk.held(450, request_id=2)
+    await desk.part("issued", reserved)
+    await desk.worked()
+    assert await desk.figures() == (600, 450, 0, 450)
+    await desk.rests()
+
+
+async def test_what_is_issued_keeps_the_deficit_paid(desk: Desk) -> None:
+    await desk.opened(deficit_fen=20)
+    reserved = await desk.held()
+    await desk.part("issued", reserved, 1, g1=1)
+    await desk.release()
+    assert the(ReservationReleased, await desk.worked()).released_fen == 579
+    assert await desk.figures() == (1001, 0, 579, 0)
+    await desk.rests()
+
+
+async def test_a_large_one_that_is_refused_after_all_gives_back_in_steps(desk: Desk) -> None:
+    """More was taken than one transaction gives back: the refusal comes at once, the items follow."""
+    await desk.opened()
+    await desk.ask()
+    await desk.steps(3)
+    await desk.refund("O5")
+    said: list[Message] = []
+    while not said:
+        said = await desk.allocating() or []
+    refused = the(ReservationRefused, said)
+    assert refused.detail["have_fen"] == 570
+    assert (await desk.figures())[1] > 0, "not yet given back"
+    assert of(ReservationReleased, await desk.worked()) == []
+    assert await desk.figures() == (0, 0, 570, 0)
+    assert await desk.ask() == said
+    await desk.rests()
