@@ -4,9 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from services.ledger import api, handlers
-from services.ledger.store import allocations, bookings, pages, papers
+from services.ledger.store import allocations, bookings, changes, papers
 from shared.contracts.accounts import CashToppedUp
-from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided
+from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
@@ -30,13 +30,14 @@ def build(_: Settings) -> Service:
             InvoiceIssued: handlers.invoice_issued,
             InvoiceFailed: handlers.invoice_failed,
             InvoiceVoided: handlers.invoice_voided,
+            InvoiceCredited: handlers.invoice_credited,
         },
         workers=[
             Worker("allocate", allocations.next_job, _nothing, handlers.allocate, concurrency=1),
             Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
             Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
-            Worker("openings", pages.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
-            Worker("balances", pages.claim_changed, _nothing, handlers.balance_published, concurrency=1),
+            Worker("openings", changes.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
+            Worker("balances", changes.claim, _nothing, handlers.balance_published, concurrency=1),
         ],
         routes=api.routes,
     )

@@ -13,9 +13,10 @@ from services.ledger.domain.changes import Changed
 from services.ledger.domain.matching import Matching, Overdue
 from services.ledger.domain.reserving import Answer, Decision
 from services.ledger.store import allocations, bookings, items, pages, papers, reservations, selections
+from services.ledger.store import changes as change_rows
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
-from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact
+from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReservationImpaired, ReserveBalance
 from shared.contracts.message import Message, Park
 from shared.domain.catalogue import Catalogue
@@ -73,7 +74,7 @@ async def release_reservation(ask: ReleaseReservation, db: Connection, now: date
     order = booking.release_order(ask, await reservations.id_of(db, ask.account_id, ask.request_id))
     now_order = await bookings.queue_if_large(db, order)
     made = await _book(now_order, db, now)
-    return [*booking.released(now_order, made.released_fen)]
+    return [*booking.said(now_order, made.moved_fen)]
 
 
 async def invoice_issued(fact: InvoiceIssued, db: Connection, now: datetime) -> list[Message]:
@@ -88,11 +89,15 @@ async def invoice_voided(fact: InvoiceVoided, db: Connection, now: datetime) -> 
     return await _book_part(fact, "released", db, now)
 
 
+async def invoice_credited(fact: InvoiceCredited, db: Connection, now: datetime) -> list[Message]:
+    return await _book_part(fact, "credited", db, now)
+
+
 async def _book_part(fact: PartFact, wanted: str, db: Connection, now: datetime) -> list[Message]:
     before = await reservations.booking_of(db, fact, wanted)
     order = await bookings.queue_if_large(db, booking.part_order(before, wanted, fact))
-    await _book(order, db, now)
-    return []
+    made = await _book(order, db, now)
+    return [*booking.said(order, made.moved_fen)]
 
 
 async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
@@ -168,11 +173,12 @@ async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> 
         await reservations.book(db, waiting.order, made)
         await items.record(db, made.moves, now)
         after = await bookings.proceed(db, waiting, part, made)
-        messages += booking.released(waiting.order, after.released_fen, part.last)
+        messages += booking.said(waiting.order, after.moved_fen, part.last)
     return messages
 
 
 async def balance_published(changed: Changed, _: None, db: Connection, now: datetime) -> list[Message]:
     sums = await pages.sums(db, changed.account_id, now)
-    await pages.mark_published(db, changed)
-    return [changes.balance_changed(changed, sums)]
+    told = changes.deficits_of(sums)
+    await change_rows.mark_told(db, changed, told)
+    return [changes.balance_changed(changed, sums), *changes.deficits_changed(changed, told)]

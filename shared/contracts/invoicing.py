@@ -79,6 +79,15 @@ class InvoiceVoided(PartFact):
     reason: Code
 
 
+class InvoiceCredited(PartFact):
+    """A red invoice over all of the part was issued; its amount is free again (R-14). The figures are those of the blue one."""
+
+    number: InvoiceNumber
+    red_number: InvoiceNumber
+    credited_at: Moment
+    specimen: bool
+
+
 class File(Frozen):
     name: Annotated[str, Field(max_length=100)]
     media_type: Annotated[str, Field(max_length=100)]

@@ -117,6 +117,40 @@ class ReservationReleased(LedgerFact):
     released_fen: Fen
 
 
+class PartBooked(LedgerFact):
+    """What became of one part, in the items: `amount_fen` of `subject`, over all accounts the request takes from."""
+
+    request_id: Id
+    reservation_id: Id
+    part_id: Id
+    subject: Code
+    amount_fen: PositiveFen
+
+
+class AmountInvoiced(PartBooked):
+    """The part's amount went from reserved to invoiced."""
+
+
+class AmountCredited(PartBooked):
+    """The part's invoice was credited in full: its amount may be invoiced again (R-14)."""
+
+
+class Deficit(LedgerFact):
+    """The deficit of one account and subject, as of `version` of the balance. Deficits that come and go within a second are not told."""
+
+    version: int
+    subject: Code
+    deficit_fen: Fen
+
+
+class DeficitOpened(Deficit):
+    """More was refunded than is left to be invoiced: the account owes a part of an invoice (R-3). Also when it grows or shrinks."""
+
+
+class DeficitClosed(Deficit):
+    """Nothing is owed any more."""
+
+
 class RefundUnmatched(LedgerFact):
     """A refund has waited a day and does not count: its original never came, or had less left. Somebody upstream must look."""
 

@@ -1,19 +1,28 @@
-"""What becomes of a reservation: parts are issued, or their amounts come back. A document that exists counts in any state."""
+"""What becomes of a reservation: parts are issued and perhaps credited, or their amounts come back. A document that exists counts
+in any state; a credit note gives back what its invoice took, item by item, and leaves the deficits paid that were paid (D-19).
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.ledger.domain.moves import INVOICEABLE, INVOICED, OFFSET, RESERVED, Move
 from shared.contracts.invoicing import PartFact
-from shared.contracts.ledger import ReleaseReservation, ReservationReleased
+from shared.contracts.ledger import AmountCredited, AmountInvoiced, LedgerFact, ReleaseReservation, ReservationReleased
+from shared.contracts.message import Unacceptable
 
-COUNTS = {(None, "issued"), (None, "released"), ("released", "issued")}
+COUNTS = {(None, "issued"), (None, "released"), ("released", "issued"), ("issued", "credited")}
 """(booked before, wanted now): everything else has been said already, or comes too late to matter."""
+TOO_EARLY = {(None, "credited"), ("released", "credited")}
+CAUSES = {"issued": "part {}", "released": "part {}", "credited": "credit of part {}"}
+FACTS = {"issued": AmountInvoiced, "credited": AmountCredited}
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a reservation took of one item, and what became of it; in the order in which it was taken."""
+    """What a reservation took of one item, and what became of it; in the order in which it was taken.
+
+    `invoiced_fen` never falls; `credited_fen` says what of it came back. `creditable_fen` is what the invoice to be credited took.
+    """
 
     owner_id: int
     item_id: int
@@ -22,6 +31,8 @@ class Held:
     reserved_fen: int
     invoiced_fen: int
     released_fen: int
+    credited_fen: int = 0
+    creditable_fen: int = 0
 
     @property
     def left_fen(self) -> int:
@@ -50,7 +61,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be booked on a reservation: amounts by group, or all that is left. `answers` is a request that waits for a word."""
+    """What is to be booked on a reservation: amounts by group for a part, or all that is left.
+
+    `answers` is a request that waits for the word that all is back.
+    """
 
     account_id: int
     reservation_id: int
@@ -58,6 +72,9 @@ class Order:
     cause: str
     shares: dict[int, int] | None
     answers: int | None = None
+    request_id: int | None = None
+    part_id: int | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +83,7 @@ class Waiting:
 
     order: Order
     booking_id: int
-    released_fen: int
+    moved_fen: int
     after_place: int
     traceparent: str | None
 
@@ -86,6 +103,7 @@ class Booked:
     item_id: int
     invoiced_fen: int
     released_fen: int
+    credited_fen: int
 
 
 @dataclass(frozen=True)
@@ -96,17 +114,28 @@ class Booking:
     undone: bool = False
     """Nothing was invoiced and nothing is held any more: its offsets were taken back."""
 
-    @property
-    def released_fen(self) -> int:
-        return sum(one.released_fen for one in self.booked)
+    moved_fen: int = 0
+    """What changed its bucket as the order wanted."""
 
 
 def part_order(before: str | None, wanted: str, fact: PartFact) -> Order | None:
     """None when it does not count any more."""
+    if (before, wanted) in TOO_EARLY:
+        text = f"part {fact.part_id} is credited and was never booked as issued; redrive its InvoiceIssued first, then this"
+        raise Unacceptable("CREDIT_BEFORE_ISSUE", text)
     if (before, wanted) not in COUNTS:
         return None
     shares = {share.group_no: share.amount_fen for share in fact.shares}
-    return Order(fact.account_id, fact.reservation_id, wanted, f"part {fact.part_id}", shares)
+    return Order(
+        fact.account_id,
+        fact.reservation_id,
+        wanted,
+        CAUSES[wanted].format(fact.part_id),
+        shares,
+        request_id=fact.request_id,
+        part_id=fact.part_id,
+        subject=fact.subject,
+    )
 
 
 def release_order(ask: ReleaseReservation, reservation_id: int | None) -> Order | None:
@@ -126,24 +155,31 @@ def book(order: Order | None, held: Holding) -> Booking:
     for item in held.items:
         for from_bucket, amount in _from(item, order.wanted, left):
             moves.append(_move(item, from_bucket, order, amount))
-            invoiced = amount if order.wanted == "issued" else 0
-            released = amount - invoiced if from_bucket == RESERVED else -amount
-            booked.append(Booked(item.item_id, invoiced, released))
+            booked.append(_booked(item.item_id, from_bucket, order.wanted, amount))
             if left is not None:
                 left[item.group_no] -= amount
-    made = Booking(tuple(moves), tuple(booked), left)
-    return _undone_if_nothing_is_left(made, held, order.cause)
+    made = Booking(tuple(moves), tuple(booked), left, moved_fen=sum(move.amount_fen for move in moves))
+    return made if order.wanted == "credited" else _undone_if_nothing_is_left(made, held, order.cause)
 
 
 def _from(item: Held, wanted: str, left: dict[int, int] | None) -> Iterator[tuple[str, int]]:
     """Out of which bucket how much of an item: first what is reserved, then, for a document, what was released before."""
     want_fen = item.reserved_fen if left is None else left.get(item.group_no, 0)
-    reserved_fen = min(want_fen, item.left_fen)
-    back_fen = min(want_fen - reserved_fen, item.released_fen) if wanted == "issued" else 0
-    if reserved_fen > 0:
-        yield RESERVED, reserved_fen
-    if back_fen > 0:
-        yield INVOICEABLE, back_fen
+    amounts = {
+        RESERVED: min(want_fen, item.left_fen) if wanted != "credited" else 0,
+        INVOICED: min(want_fen, item.creditable_fen) if wanted == "credited" else 0,
+    }
+    if wanted == "issued":
+        amounts[INVOICEABLE] = min(want_fen - amounts[RESERVED], item.released_fen)
+    yield from ((bucket, fen) for bucket, fen in amounts.items() if fen > 0)
+
+
+def _booked(item_id: int, from_bucket: str, wanted: str, amount_fen: int) -> Booked:
+    if wanted == "credited":
+        return Booked(item_id, 0, 0, amount_fen)
+    if wanted == "released":
+        return Booked(item_id, 0, amount_fen, 0)
+    return Booked(item_id, amount_fen, -amount_fen if from_bucket == INVOICEABLE else 0, 0)
 
 
 def _move(item: Held, from_bucket: str, order: Order, amount_fen: int) -> Move:
@@ -151,23 +187,30 @@ def _move(item: Held, from_bucket: str, order: Order, amount_fen: int) -> Move:
     return Move(item.owner_id, item.item_id, from_bucket, to_bucket, amount_fen, order.cause)
 
 
-def released(order: Order | None, released_fen: int, done: bool = True) -> list[ReservationReleased]:
-    """The word to whoever asked for a release, once all is back."""
-    if order is None or order.answers is None or not done:
+def said(order: Order | None, moved_fen: int, done: bool = True) -> list[LedgerFact]:
+    """The word that an order is booked, once all of it is: to whoever asked for a release, or to finance."""
+    if order is None or not done:
         return []
-    common = {"account_id": order.account_id, "request_id": order.answers, "reservation_id": order.reservation_id}
-    return [ReservationReleased.model_validate(common | {"released_fen": released_fen})]
+    common = {"account_id": order.account_id, "reservation_id": order.reservation_id}
+    if order.answers is not None:
+        released = {"request_id": order.answers, "released_fen": moved_fen}
+        return [ReservationReleased.model_validate(common | released)]
+    if order.wanted not in FACTS:
+        return []
+    part = {"request_id": order.request_id, "part_id": order.part_id, "subject": order.subject}
+    return [FACTS[order.wanted].model_validate(common | part | {"amount_fen": moved_fen})]
 
 
 def _undone_if_nothing_is_left(made: Booking, held: Holding, cause: str) -> Booking:
     """A request that comes to nothing leaves the deficits as they were; once something of it is invoiced, they stay paid (D-19)."""
     now_invoiced = sum(one.invoiced_fen for one in made.booked)
-    left_fen = held.other_left_fen + sum(item.left_fen for item in held.items) - now_invoiced - made.released_fen
+    now_released = sum(one.released_fen for one in made.booked)
+    left_fen = held.other_left_fen + sum(item.left_fen for item in held.items) - now_invoiced - now_released
     invoiced_fen = held.other_invoiced_fen + sum(item.invoiced_fen for item in held.items) + now_invoiced
     if left_fen or invoiced_fen or not held.paid:
         return made
     back = [move for one in held.paid for move in _take_back(one, cause)]
-    return Booking((*made.moves, *back), made.booked, made.shares_left, undone=True)
+    return replace(made, moves=(*made.moves, *back), undone=True)
 
 
 def _take_back(paid: Paid, cause: str) -> tuple[Move, Move]:

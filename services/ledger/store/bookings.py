@@ -9,9 +9,10 @@ from asyncpg import Connection
 from services.ledger.domain.allocating import STEP_ITEMS
 from services.ledger.domain.booking import Booking, Chunk, Held, Holding, Order, Waiting
 from services.ledger.domain.reserving import ITEMS_MAX
-from services.ledger.store.reservations import lock_items, paid_of
+from services.ledger.store.reservations import HELD, credited_cause, lock_items, paid_of
 
-ORDER = "account_id, reservation_id, booking_id, wanted, cause, shares, answers, released_fen, after_place, traceparent"
+ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, moved_fen, after_place,
+    traceparent"""
 
 
 async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
@@ -20,8 +21,9 @@ async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
         return None
     queued = await db.fetchval(
         """
-        INSERT INTO booking (account_id, reservation_id, wanted, cause, shares, answers) SELECT $1, $2, $3, $4, $5, $6
-        WHERE EXISTS (SELECT FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place >= $7) RETURNING true
+        INSERT INTO booking (account_id, reservation_id, wanted, cause, shares, answers, request_id, part_id, subject)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+        WHERE EXISTS (SELECT FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place >= $10) RETURNING true
         """,
         order.account_id,
         order.reservation_id,
@@ -29,6 +31,9 @@ async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
         order.cause,
         _json(order.shares),
         order.answers,
+        order.request_id,
+        order.part_id,
+        order.subject,
         ITEMS_MAX,
     )
     return None if queued else order
@@ -60,7 +65,7 @@ async def locked(db: Connection, waiting: Waiting) -> list[Waiting]:
 
 def _waiting(row: dict[str, object]) -> Waiting:
     shares = row["shares"]
-    rest = {name: row.pop(name) for name in ("booking_id", "released_fen", "after_place", "traceparent")}
+    rest = {name: row.pop(name) for name in ("booking_id", "moved_fen", "after_place", "traceparent")}
     kept = None if shares is None else {int(group): fen for group, fen in json.loads(str(shares)).items()}
     return Waiting(Order(**{**row, "shares": kept}), **rest)  # type: ignore[arg-type]
 
@@ -69,8 +74,8 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
     """The next items of the order's groups, locked; with the last ones, what the others of the reservation have."""
     order = waiting.order
     rows = await db.fetch(
-        """
-        SELECT owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen FROM reservation_item
+        f"""
+        SELECT {HELD.format(part="$6::text")} FROM reservation_item r
         WHERE account_id = $1 AND reservation_id = $2 AND place > $3 AND ($4::int[] IS NULL OR group_no = ANY ($4))
         ORDER BY place LIMIT $5 FOR UPDATE
         """,
@@ -79,6 +84,7 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
         waiting.after_place,
         None if order.shares is None else list(order.shares),
         STEP_ITEMS,
+        credited_cause(order),
     )
     items = [Held(**row) for row in rows]
     await lock_items(db, items, [])
@@ -104,17 +110,17 @@ async def proceed(db: Connection, waiting: Waiting, part: Chunk, made: Booking) 
     """How far it came, or that it is done."""
     order = waiting.order
     after_place = part.holding.items[-1].place if part.holding.items else waiting.after_place
-    released_fen = waiting.released_fen + made.released_fen
+    moved_fen = waiting.moved_fen + made.moved_fen
     await db.execute(
         """
-        UPDATE booking SET after_place = $4, released_fen = $5, shares = $6
+        UPDATE booking SET after_place = $4, moved_fen = $5, shares = $6
         WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3
         """,
         order.account_id,
         order.reservation_id,
         waiting.booking_id,
         after_place,
-        released_fen,
+        moved_fen,
         _json(made.shares_left),
     )
     await db.execute(
@@ -124,7 +130,7 @@ async def proceed(db: Connection, waiting: Waiting, part: Chunk, made: Booking) 
         waiting.booking_id,
         part.last,
     )
-    return replace(waiting, released_fen=released_fen)
+    return replace(waiting, moved_fen=moved_fen)
 
 
 def _json(shares: dict[int, int] | None) -> str | None:

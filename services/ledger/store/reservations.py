@@ -5,7 +5,7 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain.booking import Booking, Held, Holding, Order, Paid
+from services.ledger.domain.booking import CAUSES, Booking, Held, Holding, Order, Paid
 from services.ledger.domain.moves import DueRefund
 from services.ledger.domain.netting import Offset
 from services.ledger.domain.reserving import Answer, Ask, Decision
@@ -15,6 +15,17 @@ from shared.contracts.ledger import BalanceReserved, OffsetPair, ReservationImpa
 ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
     answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
 }
+
+HELD = """owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen, credited_fen,
+    CASE WHEN {part} IS NULL THEN 0 ELSE (
+        SELECT coalesce(sum(m.amount_fen), 0)::bigint FROM move m WHERE m.account_id = r.owner_id AND m.item_id = r.item_id
+            AND m.cause = {part} AND m.to_bucket = 'invoiced') END AS creditable_fen"""
+"""What a reservation has of an item; what is creditable is what the moves say the part took of it."""
+
+
+def credited_cause(order: Order) -> str | None:
+    """Under which cause the invoice that is to be credited took its items."""
+    return CAUSES["issued"].format(order.part_id) if order.wanted == "credited" else None
 
 
 async def earlier(db: Connection, ask: Ask) -> Decision | None:
@@ -119,12 +130,13 @@ async def held(db: Connection, order: Order | None) -> Holding:
     if order is None:
         return Holding()
     rows = await db.fetch(
-        """
-        SELECT owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen FROM reservation_item
+        f"""
+        SELECT {HELD.format(part="$3::text")} FROM reservation_item r
         WHERE account_id = $1 AND reservation_id = $2 ORDER BY place FOR UPDATE
         """,
         order.account_id,
         order.reservation_id,
+        credited_cause(order),
     )
     items, paid = [Held(**row) for row in rows], await paid_of(db, order)
     await lock_items(db, items, paid)
@@ -173,9 +185,11 @@ async def book(db: Connection, order: Order | None, made: Booking) -> None:
         return
     await db.execute(
         """
-        UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released
-        FROM (SELECT item_id, sum(invoiced)::bigint AS invoiced, sum(released)::bigint AS released
-            FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS t (item_id, invoiced, released) GROUP BY item_id) AS b
+        UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released,
+            credited_fen = r.credited_fen + b.credited
+        FROM (SELECT item_id, sum(invoiced)::bigint AS invoiced, sum(released)::bigint AS released, sum(credited)::bigint AS credited
+            FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS t (item_id, invoiced, released, credited)
+            GROUP BY item_id) AS b
         WHERE r.account_id = $1 AND r.reservation_id = $2 AND r.item_id = b.item_id
         """,
         order.account_id,
@@ -183,6 +197,7 @@ async def book(db: Connection, order: Order | None, made: Booking) -> None:
         [one.item_id for one in made.booked],
         [one.invoiced_fen for one in made.booked],
         [one.released_fen for one in made.booked],
+        [one.credited_fen for one in made.booked],
     )
     await db.execute(
         "UPDATE reservation_offset SET undone = true WHERE $3 AND account_id = $1 AND reservation_id = $2",
@@ -193,7 +208,7 @@ async def book(db: Connection, order: Order | None, made: Booking) -> None:
 
 
 async def booking_of(db: Connection, fact: PartFact, wanted: str) -> str | None:
-    """What was booked of the part before; from here on it is `wanted`, unless a document has been booked already."""
+    """What was booked of the part before; from here on it is `wanted`, if that counts after what was (`booking.COUNTS`)."""
     before: str | None = await db.fetchval(
         "SELECT state FROM part_booking WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
         fact.account_id,
@@ -202,7 +217,8 @@ async def booking_of(db: Connection, fact: PartFact, wanted: str) -> str | None:
     await db.execute(
         """
         INSERT INTO part_booking AS b (account_id, part_id, state) VALUES ($1, $2, $3)
-        ON CONFLICT (account_id, part_id) DO UPDATE SET state = excluded.state WHERE b.state = 'released'
+        ON CONFLICT (account_id, part_id) DO UPDATE SET state = excluded.state
+        WHERE (b.state, excluded.state) IN (('released', 'issued'), ('issued', 'credited'))
         """,
         fact.account_id,
         fact.part_id,

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from services.ledger import handlers
 from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.store import changes, pages
 from shared.contracts.billing import BillingFact
-from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, Share
+from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, Share
 from shared.contracts.ledger import (
     Balance,
     BalanceReserved,
@@ -56,14 +56,33 @@ class Ledger:
         assert isinstance(answer, ReservationRefused), answer
         return answer
 
-    async def issued(self, reserved: BalanceReserved, part_id: int = 1) -> None:
+    async def issued(self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None) -> list[Message]:
         async with self.database.transaction() as db:
-            await handlers.invoice_issued(a_part(reserved, part_id), db, MARCH_20)
+            return await handlers.invoice_issued(a_part(reserved, part_id, gross_fen), db, MARCH_20)
 
-    async def failed(self, reserved: BalanceReserved, part_id: int = 1) -> None:
-        part = a_part(reserved, part_id).model_dump() | {"reason": "BUYER_TAX_ID"}
+    async def failed(self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None) -> None:
+        part = a_part(reserved, part_id, gross_fen).model_dump() | {"reason": "BUYER_TAX_ID"}
         async with self.database.transaction() as db:
             await handlers.invoice_failed(InvoiceFailed.model_validate(part), db, MARCH_20)
+
+    async def credited(
+        self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None
+    ) -> list[Message]:
+        red = {"red_number": "1" * 20, "credited_at": MARCH_20}
+        part = InvoiceCredited.model_validate(a_part(reserved, part_id, gross_fen).model_dump() | red)
+        async with self.database.transaction() as db:
+            return await handlers.invoice_credited(part, db, MARCH_20)
+
+    async def told(self, at: datetime = MARCH_20) -> list[Message]:
+        """What the worker tells of changed balances at that moment."""
+        said: list[Message] = []
+        while True:
+            async with self.database.transaction() as db:
+                changed = await changes.claim(db, at, at)
+            if changed is None:
+                return said
+            async with self.database.transaction() as db:
+                said += await handlers.balance_published(changed, None, db, at)
 
     async def released(self, request_id: int = 1) -> list[Message]:
         async with self.database.transaction() as db:
@@ -108,7 +127,10 @@ class Ledger:
         return found.invoiced_fen, found.in_progress_fen, found.available_fen, found.deficit_fen
 
 
-def a_part(reserved: BalanceReserved, part_id: int) -> InvoiceIssued:
+def a_part(reserved: BalanceReserved, part_id: int, gross_fen: int | None = None) -> InvoiceIssued:
+    """Over all that is reserved, or over so much of the first group."""
+    first = [Share(group_no=1, amount_fen=gross_fen)] if gross_fen else []
+    whole = [Share(group_no=group.group_no, amount_fen=group.amount_fen) for group in reserved.groups]
     return InvoiceIssued.model_validate(
         {
             "account_id": 1,
@@ -120,10 +142,10 @@ def a_part(reserved: BalanceReserved, part_id: int) -> InvoiceIssued:
             "content": "ALIYUN/soft",
             "tax_percent": 6,
             "kind": "general",
-            "gross_fen": reserved.total_fen,
-            "net_fen": reserved.total_fen,
+            "gross_fen": gross_fen or reserved.total_fen,
+            "net_fen": gross_fen or reserved.total_fen,
             "tax_fen": 0,
-            "shares": [Share(group_no=group.group_no, amount_fen=group.amount_fen) for group in reserved.groups],
+            "shares": first or whole,
             "serial": "0" * 20,
             "number": "0" * 20,
             "issued_at": MARCH_20,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.ledger import handlers
-from services.ledger.store import pages
+from services.ledger.store import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
 from tests.examples import a_bill, an_order
@@ -22,7 +22,7 @@ async def swept(ledger: Ledger, now: datetime) -> list[int]:
     steps: list[int] = []
     while True:
         async with ledger.database.transaction() as db:
-            count = await pages.note_openings(db, now, now)
+            count = await changes.note_openings(db, now, now)
         if count is None:
             return steps
         steps.append(count)
@@ -33,7 +33,7 @@ async def told(ledger: Ledger, now: datetime) -> list[BalanceChanged]:
     found: list[BalanceChanged] = []
     while True:
         async with ledger.database.transaction() as db:
-            changed = await pages.claim_changed(db, now, now)
+            changed = await changes.claim(db, now, now)
             if changed is None:
                 return found
             found += await handlers.balance_published(changed, None, db, now)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ async def test_a_bill_of_this_month_is_told_of_again_when_it_opens(ledger: Ledge
 async def test_many_accounts_that_open_at_once_are_taken_in_bounded_steps(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "OPENINGS_MAX", 4)
+    monkeypatch.setattr(changes, "OPENINGS_MAX", 4)
     await ledger.bill(*(a_bill("B1", 100, cycle="202603", account_id=account) for account in range(1, 11)))
     assert await swept(ledger, OPENING) == [4, 4, 2]
     assert sorted(one.account_id for one in await told(ledger, OPENING)) == list(range(1, 11))

@@ -15,6 +15,7 @@ from shared.contracts.ledger import (
     OffsetDeficit,
     ReleaseReservation,
     ReservationRefused,
+    ReservationReleased,
     ReserveBalance,
 )
 
@@ -211,5 +212,6 @@ def test_once_something_was_invoiced_its_offsets_stay() -> None:
 
 def test_an_offset_without_invoice_can_be_taken_back_as_a_whole() -> None:
     made = booking.book(RELEASE, Holding([], PAID))
-    (answer,) = booking.released(RELEASE, made.released_fen)
+    (answer,) = booking.said(RELEASE, made.moved_fen)
+    assert isinstance(answer, ReservationReleased)
     assert (made.undone, answer.released_fen) == (True, 0)

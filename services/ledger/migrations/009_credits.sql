@@ -1,0 +1,7 @@
+-- A credit note gives back what its invoice took. `invoiced_fen` of a reservation never falls: what was once invoiced stays said.
+ALTER TABLE reservation_item ADD COLUMN credited_fen bigint NOT NULL DEFAULT 0 CHECK (credited_fen BETWEEN 0 AND invoiced_fen);
+ALTER TABLE part_booking DROP CONSTRAINT part_booking_state_check,
+    ADD CONSTRAINT part_booking_state_check CHECK (state IN ('issued', 'released', 'credited'));
+
+-- What was last told of an account's deficits, by subject.
+ALTER TABLE account_change ADD COLUMN deficits jsonb NOT NULL DEFAULT '{}';
