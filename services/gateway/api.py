@@ -15,13 +15,29 @@ from shared.contracts.message import AccountId, Id, Number
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
+TERMS = (
+    *("list_price", "vouchers", "discounts", "not_open_yet", "others_invoice", "refunds", "invoiced", "in_progress"),
+    *("in_allocation", "offset_cost", "offset_accept"),
+)
 READS = {
     "/account": ("title", "", "The account and where word is sent"),
     "/titles": ("title", "/titles", "Titles; one is active at most"),
     "/balances": ("ledger", "/balances", "What may still be invoiced, by subject"),
     "/cash": ("ledger", "/cash", "Cash, and how much of it may be withdrawn"),
-    "/items": ("ledger", "/items", "Orders and bills, oldest first, by cursor"),
+    "/items": ("ledger", "/items", "Orders and bills, oldest first, by filter and cursor"),
+    "/items/totals": ("ledger", "/items/totals", "What a search adds up to"),
+    "/items/{number:path}/moves": ("ledger", "/items/{number}/moves", "All that happened to an order or bill, and why"),
     "/items/{number:path}": ("ledger", "/items/{number}", "One order or bill"),
+    "/months": ("ledger", "/months", "Balances by subject and month, open or not yet"),
+    "/usage": ("ledger", "/usage", "Pay-as-you-go usage, which waits for its bill"),
+    "/refunds": ("ledger", "/refunds", "Refunds, and which of them wait for their original"),
+    "/explanation": ("ledger", "/explanation", "A balance, term by term from what was spent"),
+    **{f"/explanation/{term}": ("ledger", f"/explanation/{term}", "The documents behind a term") for term in TERMS},
+    "/reservations/{request_id}/items": (
+        "ledger",
+        "/reservations/{request_id}/items",
+        "The documents behind a request",
+    ),
     "/invoice-requests": ("invoicing", "/invoice-requests", "Requests, newest first"),
     "/invoice-requests/{request_id}": ("invoicing", "/invoice-requests/{request_id}", "One request and its invoices"),
     "/invoices": ("invoicing", "/invoices", "Invoices, newest first"),

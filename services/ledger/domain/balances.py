@@ -7,7 +7,7 @@ from shared.contracts.ledger import Balance
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """An account's open sums of one subject. `negative_fen` is zero or below."""
+    """An account's open sums of one subject. `negative_fen` is zero or below; what paid deficits and what was paid are equal."""
 
     subject: str
     settled_fen: int
@@ -16,6 +16,8 @@ class Sums:
     negative_fen: int
     reserved_fen: int
     invoiced_fen: int
+    offset_cost_fen: int
+    offset_accept_fen: int
 
 
 def balance(sums: Sums) -> Balance:
@@ -25,6 +27,8 @@ def balance(sums: Sums) -> Balance:
         refunded_fen=sums.refunded_fen,
         invoiced_fen=sums.invoiced_fen,
         in_progress_fen=sums.reserved_fen,
+        offset_cost_fen=sums.offset_cost_fen,
+        offset_accept_fen=sums.offset_accept_fen,
         available_fen=sums.positive_fen,
         deficit_fen=-sums.negative_fen,
         invoiceable_net_fen=sums.positive_fen + sums.negative_fen,
