@@ -86,23 +86,23 @@ async def reserved_equals_what_reservations_hold(world: World) -> Violations:
 
 
 async def offsets_have_two_sides(world: World) -> Violations:
-    """What one item paid another accepted, in the same account and subject; and items say what the pairs say."""
+    """What one item paid another accepted, of the same subject; and items say what the pairs say."""
     rows = await world.rows(
         "ledger",
         """
         WITH pairs AS (
             SELECT owner_id AS account_id, from_item_id AS item_id, amount_fen AS fen FROM reservation_offset WHERE NOT undone
-            UNION ALL SELECT owner_id, to_item_id, -amount_fen FROM reservation_offset WHERE NOT undone
+            UNION ALL SELECT to_owner_id, to_item_id, -amount_fen FROM reservation_offset WHERE NOT undone
         ), said AS (SELECT account_id, item_id, sum(fen) AS fen FROM pairs GROUP BY account_id, item_id)
         SELECT account_id, item_id, i.offset_fen, s.fen FROM item i FULL JOIN said s USING (account_id, item_id)
         WHERE coalesce(i.offset_fen, 0) <> coalesce(s.fen, 0)
         """,
     )
     uneven = await world.rows(
-        "ledger", "SELECT account_id, subject FROM item GROUP BY account_id, subject HAVING sum(offset_fen) <> 0"
+        "ledger", "SELECT subject FROM item GROUP BY subject HAVING sum(offset_fen) <> 0 ORDER BY subject"
     )
     return [f"item {row['item_id']} has {row['offset_fen']} offset, pairs say {row['fen']}" for row in rows] + [
-        f"offsets of account {row['account_id']}, {row['subject']} do not add up to nothing" for row in uneven
+        f"offsets of {row['subject']} do not add up to nothing" for row in uneven
     ]
 
 

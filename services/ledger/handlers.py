@@ -127,7 +127,7 @@ async def _hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Mes
 
 async def _take_items(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     remainder = await allocations.next_remainder(db, job)
-    picked = await allocations.pick(db, remainder)
+    picked = await allocations.pick(db, job, remainder)
     step = allocating.take(job, remainder, picked, await allocations.groups(db, job))
     await allocations.record(db, job, step, now)
     return []

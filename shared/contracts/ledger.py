@@ -24,32 +24,34 @@ class LedgerCommand(Message):
     request_id: Id
 
 
-class ReserveBalance(LedgerCommand):
-    """Hold what the request selects, exactly, or refuse it whole.
+class Selection(LedgerCommand):
+    """Documents by `numbers`, or by filters: `cycles`, `products`, `subject`; everything if none is given. No limit on their count.
 
-    Selection: documents by `numbers`, or whole `cycles`, or everything (both empty). With `amount_fen` the oldest of the
-    selection is taken up to that sum (R-4); without it the whole selection. `accounts` are the accounts whose documents may
-    be taken; a number of any other account is refused.
+    With `amount_fen` the oldest of the selection are taken up to that sum (R-4); without it the whole selection. `accounts` are the
+    accounts whose documents may be taken; a number of any other account is refused. `pooled` are those of them whose relation lets
+    them pay each other's deficits (D-20); all others pay only their own.
     """
 
     accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=1000)
+    pooled: tuple[AccountId, ...] = ()
     numbers: tuple[Number, ...] = ()
     cycles: tuple[Cycle, ...] = ()
+    products: tuple[Code, ...] = ()
     subject: Code | None = None
     amount_fen: PositiveFen | None = None
 
 
-class OffsetDeficit(LedgerCommand):
+class ReserveBalance(Selection):
+    """Hold what the request selects, exactly, or refuse it whole."""
+
+
+class OffsetDeficit(Selection):
     """Pay the deficit of a subject with consumption that is then not invoiced (R-3): exactly `amount_fen`, or all of it.
 
-    Consumption by `numbers`, or the oldest of the subject. Answered like `ReserveBalance`, with offsets and no groups.
+    Answered like `ReserveBalance`, with offsets and no groups.
     """
 
-    accounts: tuple[AccountId, ...] = Field(min_length=1, max_length=1000)
     subject: Code
-    numbers: tuple[Number, ...] = ()
-    cycles: tuple[Cycle, ...] = ()
-    amount_fen: PositiveFen | None = None
 
 
 class ReleaseReservation(LedgerCommand):
@@ -76,9 +78,10 @@ class Group(Frozen):
 
 
 class OffsetPair(Frozen):
-    """What one document pays of a deficit; `to_number` is the refund that made it."""
+    """What one document pays of a deficit; `to_number` is the refund that made it. `to_account_id`: whose deficit, if another's."""
 
     account_id: AccountId
+    to_account_id: AccountId | None = None
     subject: Code
     from_number: Number
     to_number: Number

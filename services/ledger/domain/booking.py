@@ -45,6 +45,7 @@ class Paid:
 
     owner_id: int
     from_item_id: int
+    to_owner_id: int
     to_item_id: int
     amount_fen: int
 
@@ -215,6 +216,6 @@ def _undone_if_nothing_is_left(made: Booking, held: Holding, cause: str) -> Book
 
 def _take_back(paid: Paid, cause: str) -> tuple[Move, Move]:
     return (
-        Move(paid.owner_id, paid.to_item_id, INVOICEABLE, OFFSET, paid.amount_fen, cause),
+        Move(paid.to_owner_id, paid.to_item_id, INVOICEABLE, OFFSET, paid.amount_fen, cause),
         Move(paid.owner_id, paid.from_item_id, OFFSET, INVOICEABLE, paid.amount_fen, cause),
     )

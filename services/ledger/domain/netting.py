@@ -1,4 +1,7 @@
-"""A deficit is paid first, by consumption of the same account and subject, oldest first on both sides (R-3, D-10, D-13)."""
+"""A deficit is paid first, by consumption of the same subject, oldest first on both sides (R-3, D-10, D-13).
+
+Accounts pay only their own; those whose relation allows it are a pool and pay each other's (D-20).
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,7 +11,10 @@ from datetime import datetime
 from services.ledger.domain.moves import INVOICEABLE, OFFSET, Move
 
 Bucket = tuple[int, str]
-"""Account and subject: deficits of one are never paid by another."""
+"""Account, or the pool, and subject: deficits of one bucket are never paid by another."""
+POOL = 0
+Pooled = frozenset[int]
+ALONE: Pooled = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +26,6 @@ class SumKey:
     cycle: str
     content: str
     opens_at: datetime
-
-    @property
-    def bucket(self) -> Bucket:
-        return self.account_id, self.subject
 
     @property
     def columns(self) -> tuple[int, str, str, str, datetime]:
@@ -48,10 +50,6 @@ class Candidate:
     reserved_fen: int
 
     @property
-    def bucket(self) -> Bucket:
-        return self.account_id, self.subject
-
-    @property
     def sum_key(self) -> SumKey:
         return SumKey(self.account_id, self.subject, self.cycle, self.content, self.opens_at)
 
@@ -70,9 +68,9 @@ class Owed:
     subject: str
     owed_fen: int
 
-    @property
-    def bucket(self) -> Bucket:
-        return self.account_id, self.subject
+
+def bucket_of(one: SumKey | Candidate | Owed, pooled: Pooled) -> Bucket:
+    return POOL if one.account_id in pooled else one.account_id, one.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class Offset:
 
 
 def net(
-    selected: Sequence[Candidate], owed: Sequence[Owed], most_fen: int | None = None
+    selected: Sequence[Candidate], owed: Sequence[Owed], most_fen: int | None = None, pooled: Pooled = ALONE
 ) -> tuple[list[Offset], dict[int, int]]:
     """Pairs, and what each selected item has left. All of the deficits, or `most_fen` of them."""
     left = {item.item_id: item.free_fen for item in selected}
@@ -100,7 +98,8 @@ def net(
     for debt in owed:
         open_fen = debt.owed_fen if most_fen is None else min(debt.owed_fen, most_fen - paid_fen(offsets))
         for item in selected:
-            amount = min(open_fen, left[item.item_id]) if item.bucket == debt.bucket else 0
+            same = bucket_of(item, pooled) == bucket_of(debt, pooled)
+            amount = min(open_fen, left[item.item_id]) if same else 0
             if amount > 0:
                 offsets.append(Offset(item, debt, amount))
                 left[item.item_id] -= amount

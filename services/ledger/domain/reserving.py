@@ -6,7 +6,19 @@ from datetime import datetime
 from itertools import groupby
 
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
-from services.ledger.domain.netting import Bucket, Candidate, Offset, Owed, SumKey, by_bucket, net, paid_fen
+from services.ledger.domain.netting import (
+    ALONE,
+    Bucket,
+    Candidate,
+    Offset,
+    Owed,
+    Pooled,
+    SumKey,
+    bucket_of,
+    by_bucket,
+    net,
+    paid_fen,
+)
 from shared.contracts.ledger import (
     BalanceReserved,
     Group,
@@ -34,6 +46,7 @@ class Selected:
     refund_numbers: frozenset[str] = frozenset()
     free: Mapping[SumKey, int] = field(default_factory=dict)
     """Of sums that are partly promised to a large reservation: what is free of them."""
+    pooled: Pooled = ALONE
 
     @property
     def have_fen(self) -> int:
@@ -41,11 +54,11 @@ class Selected:
 
     @property
     def have(self) -> dict[Bucket, int]:
-        return by_bucket((item.bucket, item.free_fen) for item in self.items if item.free_fen)
+        return by_bucket((bucket_of(item, self.pooled), item.free_fen) for item in self.items if item.free_fen)
 
     def owed_here(self, have: Mapping[Bucket, int]) -> list[Owed]:
         """Of the accounts and subjects that are selected."""
-        return [debt for debt in self.owed if have.get(debt.bucket, 0) > 0]
+        return [debt for debt in self.owed if have.get(bucket_of(debt, self.pooled), 0) > 0]
 
 
 @dataclass(frozen=True)
@@ -89,10 +102,10 @@ def reserve(
     refused = _unselectable(ask, selected, now)
     if refused is None and _is_large(ask, selected, owed):
         return Decision(None)
-    refused = refused or short(ask, have, owed)
+    refused = refused or short(ask, have, owed, selected.pooled)
     if refused is not None:
         return Decision(refused)
-    offsets, left = net(selected.items, owed)
+    offsets, left = net(selected.items, owed, pooled=selected.pooled)
     decision = _decided(ask, reservation_id, offsets, _grouped(_take(selected.items, left, ask.amount_fen)))
     refused = _promised_to_others(ask, selected, decision)
     if refused is not None:
@@ -140,7 +153,7 @@ def offset(
         refused = _refused(ask, "DEFICIT_NOT_COVERED", subject=ask.subject, **figures)
     if refused is not None:
         return Decision(refused)
-    offsets, _ = net(selected.items, owed, most_fen=need_fen)
+    offsets, _ = net(selected.items, owed, most_fen=need_fen, pooled=selected.pooled)
     assert paid_fen(offsets) == need_fen
     decision = _decided(ask, reservation_id, offsets, [])
     refused = _promised_to_others(ask, selected, decision)
@@ -183,7 +196,9 @@ def too_large(ask: Ask) -> ReservationRefused:
     return _refused(ask, "SELECTION_TOO_LARGE", items_max=ITEMS_MAX)
 
 
-def short(ask: ReserveBalance, have: Mapping[Bucket, int], owed: Sequence[Owed]) -> ReservationRefused | None:
+def short(
+    ask: ReserveBalance, have: Mapping[Bucket, int], owed: Sequence[Owed], pooled: Pooled
+) -> ReservationRefused | None:
     """R-3: what is selected must cover the deficits of its subjects and, by amount, the amount as well."""
     deficit_fen, have_fen = sum(debt.owed_fen for debt in owed), sum(have.values())
     need_fen = deficit_fen + ask.amount_fen if ask.amount_fen is not None else max(deficit_fen, 1)
@@ -191,7 +206,7 @@ def short(ask: ReserveBalance, have: Mapping[Bucket, int], owed: Sequence[Owed])
         reason: Refusal = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if deficit_fen else "INSUFFICIENT_INVOICEABLE"
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": need_fen - have_fen}
         return _refused(ask, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
-    for bucket, fen in by_bucket((debt.bucket, debt.owed_fen) for debt in owed).items():
+    for bucket, fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
         if have[bucket] < fen:
             figures = {"deficit_fen": fen, "have_fen": have[bucket], "shortfall_fen": fen - have[bucket]}
             return _refused(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures)
@@ -245,6 +260,7 @@ def _group(members: Sequence[Taken]) -> Group:
 def pair_of(one: Offset) -> OffsetPair:
     return OffsetPair(
         account_id=one.from_item.account_id,
+        to_account_id=None if one.to_item.account_id == one.from_item.account_id else one.to_item.account_id,
         subject=one.from_item.subject,
         from_number=one.from_item.number,
         to_number=one.to_item.number,

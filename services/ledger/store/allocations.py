@@ -48,18 +48,25 @@ async def locked(db: Connection, job: Allocation) -> list[Allocation]:
 
 
 async def free_sums(db: Connection, ask: ReserveBalance, now: datetime) -> list[tuple[SumKey, int]]:
-    """What is free of the selected sums, month by month; locked in key order."""
+    """What is free of the selected sums, month by month; locked in key order. Of some products only what their items have."""
     rows = await db.fetch(
         f"""
-        SELECT {KEY}, positive_fen FROM balance_sum
+        WITH of_products AS (
+            SELECT {KEY}, sum(invoiceable_fen)::bigint AS fen FROM item
+            WHERE $5 <> '{{}}'::text[] AND product_code = ANY ($5) AND account_id = ANY ($1) AND invoiceable_fen > 0
+            GROUP BY {KEY}
+        )
+        SELECT {KEY}, CASE WHEN $5 = '{{}}'::text[] THEN positive_fen ELSE least(positive_fen, coalesce(p.fen, 0)) END AS positive_fen
+        FROM balance_sum LEFT JOIN of_products p USING ({KEY})
         WHERE account_id = ANY ($1) AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3)
             AND ($4 = '{{}}'::text[] OR cycle = ANY ($4))
-        ORDER BY {KEY} FOR UPDATE
+        ORDER BY {KEY} FOR UPDATE OF balance_sum
         """,
         list(ask.accounts),
         now,
         ask.subject,
         list(ask.cycles),
+        list(ask.products),
     )
     found = [(SumKey(*tuple(row)[:5]), row["positive_fen"]) for row in rows if row["positive_fen"] > 0]
     return sorted(found, key=lambda one: (one[0].account_id, one[0].cycle, one[0].subject, one[0].content))
@@ -107,18 +114,19 @@ async def next_remainder(db: Connection, job: Allocation) -> Remainder:
     return Remainder(SumKey(*tuple(row)[:5]), row["remainder_fen"], row["after_at"], row["after_id"])
 
 
-async def pick(db: Connection, remainder: Remainder) -> list[Picked]:
+async def pick(db: Connection, job: Allocation, remainder: Remainder) -> list[Picked]:
     """Its next open items, oldest first, locked."""
     rows = await db.fetch(
         """
         SELECT item_id, occurred_at, spec, tax_percent, invoiceable_fen AS free_fen FROM item
         WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND invoiceable_fen <> 0
-            AND invoiceable_fen > 0 AND (occurred_at, item_id) > ($6, $7)
-        ORDER BY occurred_at, item_id LIMIT $8 FOR UPDATE
+            AND invoiceable_fen > 0 AND (occurred_at, item_id) > ($6, $7) AND ($8 = '{}'::text[] OR product_code = ANY ($8))
+        ORDER BY occurred_at, item_id LIMIT $9 FOR UPDATE
         """,
         *remainder.key.columns,
         remainder.after_at,
         remainder.after_id,
+        list(job.ask.products),
         STEP_ITEMS,
     )
     return [Picked(**row) for row in rows]

@@ -91,14 +91,16 @@ async def add_answer(db: Connection, answer: Answer, reservation_id: int | None,
 async def add_offsets(db: Connection, account_id: int, reservation_id: int | None, offsets: Sequence[Offset]) -> None:
     await db.execute(
         """
-        INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_item_id, to_number, amount_fen)
-        SELECT $1, $2, t.* FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[]) AS t
+        INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_owner_id, to_item_id, to_number,
+            amount_fen)
+        SELECT $1, $2, t.* FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[]) AS t
         """,
         account_id,
         reservation_id,
         list(range(len(offsets))),
         [one.from_item.account_id for one in offsets],
         [one.from_item.item_id for one in offsets],
+        [one.to_item.account_id for one in offsets],
         [one.to_item.item_id for one in offsets],
         [one.to_item.number for one in offsets],
         [one.amount_fen for one in offsets],
@@ -108,7 +110,8 @@ async def add_offsets(db: Connection, account_id: int, reservation_id: int | Non
 async def offset_pairs(db: Connection, account_id: int, reservation_id: int) -> list[OffsetPair]:
     rows = await db.fetch(
         """
-        SELECT o.owner_id AS account_id, i.subject, i.number AS from_number, o.to_number, o.amount_fen
+        SELECT o.owner_id AS account_id, nullif(o.to_owner_id, o.owner_id) AS to_account_id, i.subject, i.number AS from_number,
+            o.to_number, o.amount_fen
         FROM reservation_offset o JOIN item i ON i.account_id = o.owner_id AND i.item_id = o.from_item_id
         WHERE o.account_id = $1 AND o.reservation_id = $2 ORDER BY o.place
         """,
@@ -146,7 +149,7 @@ async def held(db: Connection, order: Order | None) -> Holding:
 async def paid_of(db: Connection, order: Order) -> list[Paid]:
     rows = await db.fetch(
         """
-        SELECT owner_id, from_item_id, to_item_id, amount_fen FROM reservation_offset
+        SELECT owner_id, from_item_id, to_owner_id, to_item_id, amount_fen FROM reservation_offset
         WHERE account_id = $1 AND reservation_id = $2 AND NOT undone ORDER BY place FOR UPDATE
         """,
         order.account_id,
@@ -158,7 +161,7 @@ async def paid_of(db: Connection, order: Order) -> list[Paid]:
 async def lock_items(db: Connection, items: Sequence[Held], paid: Sequence[Paid]) -> None:
     await db.execute(
         "SELECT FROM item WHERE account_id = ANY ($1) AND item_id = ANY ($2) ORDER BY account_id, occurred_at, item_id FOR UPDATE",
-        sorted({one.owner_id for one in items} | {one.owner_id for one in paid}),
+        sorted({one.owner_id for one in items} | {owner for one in paid for owner in (one.owner_id, one.to_owner_id)}),
         [one.item_id for one in items] + [item for one in paid for item in (one.from_item_id, one.to_item_id)],
     )
 

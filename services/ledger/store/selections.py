@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
 
-from services.ledger.domain.netting import Candidate, Owed, SumKey, by_bucket
+from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
 from services.ledger.domain.reserving import ITEMS_MAX, Ask, Selected
 from shared.contracts.ledger import ReserveBalance
 
@@ -22,9 +22,9 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     free = await _free_of_promised(db, ask)
     owed = await _owed(db, ask, now)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free)
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, frozenset(ask.pooled))
     need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
-    return Selected(await _oldest(db, ask, need_fen, now), owed, free=free)
+    return Selected(await _oldest(db, ask, need_fen, now), owed, free=free, pooled=frozenset(ask.pooled))
 
 
 async def alone(db: Connection, ask: Ask) -> None:
@@ -34,12 +34,12 @@ async def alone(db: Connection, ask: Ask) -> None:
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
     """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    owed = await _owed(db, ask, now)
+    owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     items: list[Candidate] = []
-    for (account_id, subject), fen in by_bucket((debt.bucket, debt.owed_fen) for debt in owed).items():
-        one = ask.model_copy(update={"accounts": (account_id,), "subject": subject})
-        items += await _oldest(db, one, fen, now)
-    return Selected(items, owed)
+    for (account_id, subject), fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
+        payers = tuple(pooled) if account_id == POOL else (account_id,)
+        items += await _oldest(db, ask.model_copy(update={"accounts": payers, "subject": subject}), fen, now)
+    return Selected(items, owed, pooled=pooled)
 
 
 async def _free_of_promised(db: Connection, ask: Ask) -> dict[SumKey, int]:
@@ -114,13 +114,15 @@ async def _keys(
         SELECT occurred_at, item_id FROM item
         WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND invoiceable_fen <> 0 AND invoiceable_fen > 0
             AND opens_at <= $4 AND ($5::text IS NULL OR subject = $5) AND ($6 = '{}'::text[] OR cycle = ANY ($6))
-        ORDER BY occurred_at, item_id LIMIT $7
+            AND ($7 = '{}'::text[] OR product_code = ANY ($7))
+        ORDER BY occurred_at, item_id LIMIT $8
         """,
         account_id,
         *after,
         now,
         ask.subject,
         list(ask.cycles),
+        list(ask.products),
         size,
     )
     return rows

@@ -84,10 +84,10 @@ class Ledger:
             async with self.database.transaction() as db:
                 said += await handlers.balance_published(changed, None, db, at)
 
-    async def released(self, request_id: int = 1) -> list[Message]:
+    async def released(self, request_id: int = 1, account_id: int = 1) -> list[Message]:
         async with self.database.transaction() as db:
             return await handlers.release_reservation(
-                ReleaseReservation(account_id=1, request_id=request_id), db, MARCH_20
+                ReleaseReservation(account_id=account_id, request_id=request_id), db, MARCH_20
             )
 
     async def in_deficit(self, fen: int = 20_000) -> None:
@@ -133,7 +133,7 @@ def a_part(reserved: BalanceReserved, part_id: int, gross_fen: int | None = None
     whole = [Share(group_no=group.group_no, amount_fen=group.amount_fen) for group in reserved.groups]
     return InvoiceIssued.model_validate(
         {
-            "account_id": 1,
+            "account_id": reserved.account_id,
             "request_id": reserved.request_id,
             "part_id": part_id,
             "reservation_id": reserved.reservation_id,

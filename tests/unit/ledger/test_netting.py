@@ -165,7 +165,7 @@ def test_no_fen_is_made_or_lost_by_netting(items: list[tuple[int, str]], debts: 
     assert all(fen >= 0 for fen in left.values())
     for debt in owing:
         paid = sum(one.amount_fen for one in offsets if one.to_item is debt)
-        rest = sum(left[one.item_id] for one in selected if one.bucket == debt.bucket)
+        rest = sum(left[one.item_id] for one in selected if one.subject == debt.subject)
         assert paid == debt.owed_fen or (paid < debt.owed_fen and rest == 0)
 
 
@@ -191,7 +191,7 @@ def test_what_is_held_and_what_was_owed_are_what_was_free(
 
 
 RELEASE = booking.release_order(ReleaseReservation(account_id=1, request_id=2), 4)
-PAID = [Paid(1, 7, 8, 50)]
+PAID = [Paid(1, 7, 1, 8, 50)]
 
 
 def test_a_request_that_comes_to_nothing_takes_its_offsets_back() -> None:
@@ -215,3 +215,23 @@ def test_an_offset_without_invoice_can_be_taken_back_as_a_whole() -> None:
     (answer,) = booking.said(RELEASE, made.moved_fen)
     assert isinstance(answer, ReservationReleased)
     assert (made.undone, answer.released_fen) == (True, 0)
+
+
+def across(items: list[Candidate], debts: list[Owed], *pooled: int) -> Decision:
+    ask = ReserveBalance(account_id=9, request_id=2, accounts=(1, 2), pooled=pooled)
+    return reserve(ask, None, Selected(items, debts, pooled=frozenset(pooled)), 3, NOW)
+
+
+def test_members_whose_relation_allows_it_pay_each_others_deficits_and_others_do_not() -> None:
+    items = [item(3, 500, account_id=1), item(4, 10, account_id=2)]
+    debts = [owed(1, 200, account_id=2)]
+    assert refusal(across(items, debts))[0] == "DEFICIT_NOT_COVERED"
+    paid = across(items, debts, 1, 2)
+    assert isinstance(paid.answer, BalanceReserved)
+    (pair,) = paid.answer.offsets
+    assert (pair.account_id, pair.to_account_id, pair.amount_fen) == (1, 2, 200)
+    assert paid.answer.total_fen == 310
+    assert [(one.account_id, one.from_bucket, one.to_bucket) for one in paid.moves()[:2]] == [
+        (1, "invoiceable", "offset"),
+        (2, "offset", "invoiceable"),
+    ]
