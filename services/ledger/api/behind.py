@@ -1,6 +1,7 @@
 """What is behind a figure: the terms of a balance, the documents of a term or a request, the history of a document."""
 
 from dataclasses import asdict
+from datetime import UTC
 from typing import Annotated
 
 from asyncpg import Record
@@ -40,7 +41,7 @@ def routes(runtime: Runtime) -> APIRouter:
             parts = await explaining.parts(db, account_id, asked.subject, now, as_of)
         if asked.subject not in catalogue.subjects and not any(parts.values()):
             raise _unknown_subject(asked.subject, catalogue)
-        shown = asdict(explain(parts)) | {"subject": asked.subject, "as_of": as_of or now}
+        shown = asdict(explain(parts)) | {"subject": asked.subject, "as_of": (as_of or now).astimezone(UTC)}
         return ExplanationView.model_validate(shown)
 
     @router.get("/explanation/{term}")

@@ -121,11 +121,15 @@ async def documents(
     return await db.fetch(statement, account_id, as_of or now, limit, *after, *values)
 
 
+RUNNING = "sum(CASE '{}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen ELSE 0 END) OVER told"
+
+
 async def moves(db: Connection, account_id: int, number: str, after: Place, limit: int) -> list[Record]:
     """Everything that happened to a document's items, one item after the other, and where their money was after each."""
     running = ", ".join(
-        f"sum(CASE '{bucket}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen ELSE 0 END) OVER told::bigint AS {column}"
+        f"({came} + {RUNNING.format(bucket)})::bigint AS {column}"
         for bucket, column in BUCKETS.items()
+        for came in ["i.settled_fen" if bucket == "outside" else "0"]
     )
     return await db.fetch(
         f"""
