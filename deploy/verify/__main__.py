@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from deploy.verify import invoices, ledger, messages
+from deploy.verify import intake, invoices, ledger, messages
 from deploy.verify.world import World, endpoints_file, live
 
 REST_SECONDS = 60.0
 
 Check = Callable[[World], Awaitable[list[str]]]
-CHECKS: tuple[Check, ...] = (*ledger.CHECKS, *invoices.CHECKS, *messages.CHECKS)
+CHECKS: tuple[Check, ...] = (*intake.CHECKS, *ledger.CHECKS, *invoices.CHECKS, *messages.CHECKS)
 
 
 async def violations(world: World, checks: tuple[Check, ...] = CHECKS) -> dict[str, list[str]]:

@@ -96,7 +96,7 @@ class Mutant:
 
 
 MUTANTS = {
-    "inbox off": Mutant("shared.runtime.store.enter_inbox", _enter_inbox, "cash_equals_top_ups", 0),
+    "inbox off": Mutant("shared.runtime.store.enter_inbox", _enter_inbox, "nothing_is_said_twice", 0),
     "mark before publish": Mutant(
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),

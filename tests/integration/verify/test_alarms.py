@@ -13,7 +13,7 @@ from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.transport import Outgoing
 from tests.databases import Databases
-from tests.examples import an_order
+from tests.examples import a_refund, an_order
 from tests.world import FlowWorld, an_account
 
 pytestmark = pytest.mark.database
@@ -37,8 +37,9 @@ MOVED_BY_NOBODY = (
     "UPDATE item SET invoiceable_fen = invoiceable_fen - 1, invoiced_fen = invoiced_fen + 1 WHERE number = 'O2'"
 )
 PAID_BY_NOBODY = """
-    INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_item_id, to_number, amount_fen)
-    SELECT account_id, 99, 0, account_id, item_id, item_id + 1, 'F1', 1 FROM item WHERE number = 'O1'
+    INSERT INTO reservation_offset
+        (account_id, reservation_id, place, owner_id, from_item_id, to_owner_id, to_item_id, to_number, amount_fen)
+    SELECT account_id, 99, 0, account_id, item_id, account_id, item_id + 1, 'F1', 1 FROM item WHERE number = 'O1'
 """
 SQL: dict[str, tuple[str, str]] = {
     "no_item_over_allocated": ("ledger", OVERDRAWN),
@@ -61,6 +62,7 @@ SQL: dict[str, tuple[str, str]] = {
     "nothing_committed_left_unpublished": ("ledger", "UPDATE runtime.outbox SET sent_at = NULL"),
     "nothing_of_our_own_is_parked": ("ledger", PARKED),
     "every_effect_once": ("ledger", "UPDATE item SET number = 'elsewhere' WHERE number = 'O2'"),
+    "every_refund_once": ("ledger", "UPDATE refund SET cash_fen = cash_fen + 1"),
     "cash_equals_top_ups": ("ledger", "UPDATE cash SET topped_fen = topped_fen + 1"),
     "one_notification_for_a_fact_and_channel": ("notification", TOLD_TWICE),
     "every_invoice_was_told": ("notification", "DELETE FROM notification"),
@@ -77,6 +79,7 @@ async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[FlowWorld
     )
     flow.stage.publish(an_order("O1", 106_000))
     flow.stage.publish(an_order("O2", 500))
+    flow.stage.publish(a_refund("F2", of="O2", cash_fen=1))
     await flow.stage.settle()
     await flow.request(Ask(1, "k1", numbers=("O1",)))
     await flow.stage.let_pass(timedelta(minutes=2))
@@ -100,12 +103,21 @@ async def plant(world: FlowWorld, name: str) -> None:
         world.storage.log({**issued, "serial": serial})
     elif name == "nothing_published_that_was_not_committed":
         world.stage.log.append(Outgoing("ledger.events", b"1", b"{}", (("ce_id", b"nobody"),)))
+    elif name == "nothing_is_said_twice":
+        _say_again_under_another_id(world)
     elif name == "order_per_key":
         _swap_two_messages(world)
     elif name == "nothing_personal_in_clear":
         world.stage.log.append(Outgoing("ledger.events", "示例科技有限公司".encode(), b"{}", ()))
     else:
         raise AssertionError(f"nothing is planted for {name}")
+
+
+def _say_again_under_another_id(world: FlowWorld) -> None:
+    for partition in world.stage.log.of_topic("ledger.events"):
+        for record in list(world.stage.log.records[partition]):
+            headers = tuple((name, b"another" if name == "ce_id" else value) for name, value in record.headers)
+            world.stage.log.append(Outgoing("ledger.events", record.key or b"", record.value or b"", headers))
 
 
 def _swap_two_messages(world: FlowWorld) -> None:

@@ -1,0 +1,114 @@
+"""Intake: what upstream said counts in the ledger, once, to the fen; nothing counts that nobody said."""
+
+import json
+from collections import defaultdict
+
+from deploy.verify.world import Row, Seen, World
+
+Violations = list[str]
+
+
+async def every_effect_once(world: World) -> Violations:
+    """Each settled line of the billing topic is one item with its money, and each item comes from the topic."""
+    lines: dict[tuple[int, str, str, int], int] = {}
+    for record in world.records("billing.events"):
+        body = body_of(record.value)
+        kind = {"OrderPaid": "order", "BillSettled": "bill", "BillAdjusted": "adjustment"}.get(kind_of(record, body))
+        if kind is None or "lines" not in body:
+            continue
+        for number, line in enumerate(body["lines"], 1):
+            lines.setdefault((body["account_id"], kind, body["number"], number), line["cash_fen"])
+    given_up = await _given_up(world)
+    items = {
+        (row["account_id"], row["kind"], row["number"], row["line"]): row["settled_fen"]
+        for row in await world.rows("ledger", "SELECT account_id, kind, number, line, settled_fen FROM item")
+    }
+    missing = [
+        f"{key} has no item"
+        for key in lines
+        if key not in items and (key[0], key[2]) not in given_up and lines[key] > 0
+    ]
+    wrong = [
+        f"{key}: item has {items[key]}, upstream said {fen}"
+        for key, fen in lines.items()
+        if key in items and items[key] != fen
+    ]
+    return missing + wrong + [f"item {key} comes from nowhere" for key in items if key not in lines]
+
+
+async def every_refund_once(world: World) -> Violations:
+    """Each refund of the billing topic counts once, or waits for its original; items have been refunded what their refunds say."""
+    said: dict[tuple[int, str, int], int] = {}
+    for record in world.records("billing.events"):
+        body = body_of(record.value)
+        name = {"RefundSettled": "lines", "BillAdjusted": "refunds"}.get(kind_of(record, body))
+        for number, line in enumerate(body.get(name or "") or (), 1):
+            said.setdefault((body["account_id"], body["number"], number), line.get("cash_fen"))
+    given_up = await _given_up(world)
+    kept = {
+        (row["account_id"], row["number"], row["line"]): row["cash_fen"]
+        for row in await world.rows("ledger", "SELECT account_id, number, line, cash_fen FROM refund")
+    }
+    uneven = await world.rows(
+        "ledger",
+        """
+        WITH counted AS (
+            SELECT account_id, item_id, sum(cash_fen) AS fen FROM refund WHERE item_id IS NOT NULL GROUP BY account_id, item_id
+        )
+        SELECT account_id, item_id, i.refunded_fen, c.fen FROM item i FULL JOIN counted c USING (account_id, item_id)
+        WHERE coalesce(i.refunded_fen, 0) <> coalesce(c.fen, 0)
+        """,
+    )
+    return (
+        [f"refund {key} is lost" for key in said if key not in kept and (key[0], key[1]) not in given_up]
+        + [
+            f"refund {key}: has {fen}, upstream said {said.get(key)}"
+            for key, fen in kept.items()
+            if said.get(key) != fen
+        ]
+        + [f"item {row['item_id']} was refunded {row['refunded_fen']}, its refunds say {row['fen']}" for row in uneven]
+    )
+
+
+async def cash_equals_top_ups(world: World) -> Violations:
+    """Each top-up of the account topic counts once."""
+    said: dict[int, int] = defaultdict(int)
+    seen = set()
+    for record in world.records("account.events"):
+        body = body_of(record.value)
+        if kind_of(record, body) == "CashToppedUp" and (body["account_id"], body["number"]) not in seen:
+            seen.add((body["account_id"], body["number"]))
+            said[body["account_id"]] += body["cash_fen"]
+    kept = {
+        row["account_id"]: row["topped_fen"]
+        for row in await world.rows("ledger", "SELECT account_id, topped_fen FROM cash")
+    }
+    return [
+        f"account {account}: has {kept.get(account, 0)}, upstream said {said.get(account, 0)}"
+        for account in sorted(said.keys() | kept.keys())
+        if kept.get(account, 0) != said.get(account, 0)
+    ]
+
+
+def body_of(value: bytes | None) -> Row:
+    """What an upstream record says, in either mode of CloudEvents; nothing if it can't be read."""
+    try:
+        body = json.loads(value or b"")
+    except ValueError:
+        return {}
+    if isinstance(body, dict) and "specversion" in body:
+        return dict(body.get("data") or {}) | {"_type": body.get("type")}
+    return body if isinstance(body, dict) and "account_id" in body else {}
+
+
+def kind_of(record: Seen, body: Row) -> str:
+    return record.header("ce_type") or str(body.get("_type"))
+
+
+async def _given_up(world: World) -> set[tuple[int | None, str | None]]:
+    """Account and number of what is parked: it counts when somebody redrives it."""
+    rows = await world.rows("ledger", "SELECT value FROM runtime.parked WHERE topic = 'billing.events'")
+    return {(body.get("account_id"), body.get("number")) for row in rows if (body := body_of(row["value"]))}
+
+
+CHECKS = (every_effect_once, every_refund_once, cash_equals_top_ups)
