@@ -80,6 +80,45 @@ async def test_the_pages_follow_one_another_through_the_gateway(books: Database,
     assert found == ["O0", "O1", "O2"]
 
 
+async def test_a_balance_is_followed_down_to_a_document_through_the_gateway(books: Database, gateway: Gateway) -> None:
+    await Ledger(books).bill(an_order("A/1", account_id=7), an_order("A/1", account_id=8, cash_fen=1))
+    key = await gateway.key(7)
+
+    async def shown(path: str) -> httpx2.Response:
+        answer = await gateway.http.get(f"/v1{path}", headers=key)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    told = (await shown("/explanation?subject=ALIYUN_SERVICE")).json()
+    for line in told["lines"]:
+        page = (await shown(f"/explanation/{line['term']}?subject=ALIYUN_SERVICE")).json()
+        assert sum(one["fen"] for one in page["documents"]) == line["fen"]
+    assert (await shown("/items/totals?cycle=202603")).json()["settled_fen"] == 100_000
+    for number in ("A%2F1", "A/1"):
+        assert [one["amount_fen"] for one in (await shown(f"/items/{number}/moves")).json()["moves"]] == [100_000]
+    assert [one["available_fen"] for one in (await shown("/months")).json()] == [100_000]
+    assert (await shown("/usage")).json() == {"usage": [], "next": None}
+    assert (await shown("/refunds?state=waiting")).json() == {"refunds": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/explanation/rumours?subject=ALIYUN_SERVICE", 404, "NOT_FOUND"),
+        ("/explanation", 422, "INVALID_REQUEST"),
+        ("/balances?asof=2026-03-10T00:00:00Z", 422, "INVALID_REQUEST"),
+        ("/balances?as_of=2999-01-01T00:00:00Z", 422, "BAD_AS_OF"),
+        ("/items?state=lost", 422, "INVALID_REQUEST"),
+        ("/refunds?cursor=x", 422, "BAD_CURSOR"),
+        ("/reservations/7/items", 404, "NOT_FOUND"),
+        ("/items/O1/moves", 404, "NOT_FOUND"),
+    ],
+)
+async def test_the_ledger_s_no_comes_through_the_gateway(path: str, status: int, code: str, gateway: Gateway) -> None:
+    answer = await gateway.get(f"/v1{path}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
 async def test_a_cursor_counts_in_whatever_way_its_time_is_written(books: Database, ledger: httpx2.AsyncClient) -> None:
     await Ledger(books).bill(an_order("O1", at=MARCH_10), an_order("O2", at=MARCH_10 + timedelta(days=1)))
     for written in ("2026-03-10T02:00:00+00:00", "2026-03-10T02:00:00Z", "2026-03-10T10:00:00+08:00"):

@@ -117,7 +117,7 @@ async def test_a_past_balance_is_what_was_said_then(story: Story) -> None:
 
 async def test_every_term_is_the_sum_of_its_documents_now_and_at_every_past_moment(story: Story) -> None:
     await tell(story)
-    moments = [{}, *({"as_of": moment.isoformat()} for moment, _ in STEPS[2::4])]
+    moments: list[dict[str, Any]] = [{}, *({"as_of": moment.isoformat()} for moment, _ in STEPS[2::4])]
     for asked in moments:
         told = await story.get("/explanation", subject=SUBJECT, **asked)
         for line in told["lines"]:
