@@ -1,45 +1,50 @@
-"""`make bench` (`ONLY=name`): a table, and `var/bench.jsonl`."""
+"""`make bench` (`ONLY="name name"`): a table, and `var/bench.jsonl`. What is not named stays away; with no name, all there is."""
 
-import asyncio
 import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
+import uvloop
 
-from tests.bench import ingest, stack
-from tests.bench.report import show
-from tests.databases import Databases
-from tests.servers import start_postgres
+from tests.bench import ingest, large, stack
+from tests.bench.report import Measured, show
+from tests.bench.stand import Stand
 
-INGEST = {"ingest.one_worker": ingest.ACCOUNTS, "ingest.hot_account": 1}
-STACK = {
-    "stack.cold_start",
-    "stack.warm_start",
-    "stack.ready",
-    "stack.memory",
-    "gateway.balance",
-    "request.answer",
-    "request.issued",
+Measure = Callable[[Stand], Coroutine[Any, Any, list[Measured]]]
+
+MEASUREMENTS: dict[str, Measure] = {
+    "ingest.from_memory": ingest.from_memory,
+    "ingest.one_worker": ingest.one_worker,
+    "ingest.hot_account": ingest.hot_account,
+    "ingest.all_workers": ingest.all_workers,
+    "ingest.memory": ingest.memory,
+    "reserve.1m.10": large.small,
+    "reserve.1m.1000": large.small,
+    "reserve.1m.all": large.everything,
+    "reserve.1m.longest_lock": large.everything,
+    "release.1m.all": large.everything,
+    "release.1m.longest_lock": large.everything,
 }
 
 
 def main() -> int:
-    only = set(sys.argv[1:])
+    only = set(" ".join(sys.argv[1:]).split())
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    if unknown := only - INGEST.keys() - STACK:
-        sys.stderr.write(
-            f"no such measurement: {', '.join(unknown)}; there are {', '.join(sorted(INGEST.keys() | STACK))}\n"
-        )
+    names = MEASUREMENTS.keys() | stack.NAMES
+    if unknown := only - names:
+        sys.stderr.write(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}\n")
         return 2
-    wanted = only or INGEST.keys() | STACK
-    if wanted & INGEST.keys():
-        server = start_postgres()
-        try:
-            for name in sorted(wanted & INGEST.keys()):
-                show(asyncio.run(ingest.measure(Databases(server.dsn), name, INGEST[name])))
-        finally:
-            server.stop()
-    if wanted & STACK:
-        for measured in stack.measure(wanted & STACK):
+    wanted = only or names
+    stand = Stand()
+    try:
+        for measure in dict.fromkeys(MEASUREMENTS[name] for name in MEASUREMENTS if name in wanted):
+            for measured in uvloop.run(measure(stand)):
+                show(measured)
+    finally:
+        stand.stop()
+    if wanted & stack.NAMES:
+        for measured in stack.measure(wanted & stack.NAMES):
             show(measured)
     return 0
 

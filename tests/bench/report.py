@@ -37,7 +37,7 @@ def show(measured: Measured) -> None:
         f"{measured.yardstick}: {measured.yardstick_value:,.1f}   ratio {measured.ratio:.2f}" if measured.ratio else ""
     )
     sys.stdout.write(
-        f"{measured.bench:<20} {measured.value:>12,.1f} {measured.unit:<10} {measured.rounds} rounds   {beside}\n"
+        f"{measured.bench:<32} {measured.value:>12,.1f} {measured.unit:<10} {measured.rounds} rounds   {beside}\n"
     )
     sys.stdout.flush()
     commit = subprocess.run(

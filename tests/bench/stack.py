@@ -16,6 +16,15 @@ from deploy.demo.client import Customer, eventually
 from tests.bench.report import Measured, median
 
 ROUNDS = 20
+NAMES = {
+    "stack.cold_start",
+    "stack.warm_start",
+    "stack.ready",
+    "stack.memory",
+    "gateway.balance",
+    "request.answer",
+    "request.issued",
+}
 
 
 def start() -> tuple[float, float]:

@@ -1,0 +1,181 @@
+"""Reservations on an account of a million open items, by amount, through the real handler; the largest through its workers as well."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from services.ledger import handlers
+from shared.contracts.billing import Line, OrderPaid
+from shared.contracts.ledger import BalanceReserved, LedgerCommand, ReleaseReservation, ReserveBalance
+from shared.contracts.message import Message
+from shared.domain.catalogue import Catalogue
+from shared.runtime.database import Database
+from shared.runtime.memory import MemoryTransport
+from shared.runtime.service import Runtime
+from tests.bench.items import BEGINNING, FEN, MILLION, one_account_of_a_million
+from tests.bench.report import Measured, median
+from tests.bench.stand import Stand, in_memory
+
+ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL = 1, 15, 5
+PROBE_PAUSE_SECONDS = 0.005
+ANSWER_SECONDS_MAX = 600.0
+
+BARE_UPDATE = """
+    UPDATE item SET invoiceable_fen = invoiceable_fen - 100, reserved_fen = reserved_fen + 100 WHERE account_id = $1 AND item_id = ANY ($2)
+"""
+
+
+def ask_for(request_id: int, items: int) -> ReserveBalance:
+    return ReserveBalance(account_id=ACCOUNT, request_id=request_id, accounts=(ACCOUNT,), amount_fen=items * FEN)
+
+
+async def reserve(runtime: Runtime, ask: ReserveBalance) -> list[Message]:
+    async with runtime.database.transaction() as db:
+        return await handlers.reserve_balance(ask, db, runtime.clock.now())
+
+
+async def milliseconds(work: Awaitable[object]) -> float:
+    began = time.perf_counter()
+    await work
+    return (time.perf_counter() - began) * 1000
+
+
+async def small(stand: Stand) -> list[Measured]:
+    """Ten and a thousand items; beside the thousand, a bare UPDATE of as many items of the same account, the youngest first."""
+    ten: list[float] = []
+    thousand: list[float] = []
+    bare: list[float] = []
+    async with stand.ledger(one_account_of_a_million) as database:
+        runtime = in_memory(database)
+        for number in range(1, ROUNDS_SMALL + 1):
+            for found, items in ((ten, 10), (thousand, 1000)):
+                began = time.perf_counter()
+                (answer,) = await reserve(runtime, ask_for(number * 10_000 + items, items))
+                found.append((time.perf_counter() - began) * 1000)
+                assert isinstance(answer, BalanceReserved)
+                assert sum(group.count for group in answer.groups) == items
+            bare.append(await milliseconds(_bare_update(database, MILLION - number * 1000, 1000)))
+    return [
+        Measured("reserve.1m.10", median(ten), "ms", ROUNDS_SMALL),
+        Measured("reserve.1m.1000", median(thousand), "ms", ROUNDS_SMALL, "bare UPDATE of 1,000 items", median(bare)),
+    ]
+
+
+async def _bare_update(database: Database, first: int, items: int) -> None:
+    async with database.transaction() as db:
+        done = await db.execute(BARE_UPDATE, ACCOUNT, list(range(first, first + items)))
+        assert done == f"UPDATE {items}"
+
+
+@dataclass
+class Probes:
+    """How long others of the same account wait: one takes in an order, then asks for one fen of it all, again and again."""
+
+    runtime: Runtime
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    waits: list[float] = field(default_factory=list)
+
+    async def one(self) -> None:
+        number = next(self.numbers)
+        self.waits.append(await milliseconds(self._take_in(number)))
+        ask = ask_for(10_000_000 + number, 1).model_copy(update={"amount_fen": 1})
+        self.waits.append(await milliseconds(reserve(self.runtime, ask)))
+
+    async def _take_in(self, number: int) -> None:
+        line = Line(subject="ALIYUN_SERVICE", item_name="云服务器", cash_fen=FEN)
+        order = OrderPaid(account_id=ACCOUNT, number=f"Q{number}", occurred_at=BEGINNING, lines=(line,))
+        async with self.runtime.database.transaction() as db:
+            await handlers.billing_facts([order], db, self.runtime.clock.now(), catalogue=Catalogue.load())
+
+    async def again_and_again(self) -> None:
+        while True:
+            await self.one()
+            await asyncio.sleep(PROBE_PAUSE_SECONDS)
+
+    async def longest(self, while_this: Awaitable[object]) -> float:
+        """The longest wait of those that began while something else was under way."""
+        self.waits = []
+        probing = asyncio.create_task(self.again_and_again())
+        try:
+            await while_this
+        finally:
+            probing.cancel()
+            await asyncio.wait([probing])
+        return max(self.waits)
+
+
+@dataclass
+class AllFound:
+    reserve_seconds: list[float] = field(default_factory=list)
+    release_seconds: list[float] = field(default_factory=list)
+    alone_ms: list[float] = field(default_factory=list)
+    reserve_ms: list[float] = field(default_factory=list)
+    release_ms: list[float] = field(default_factory=list)
+
+
+async def everything(stand: Stand) -> list[Measured]:
+    """All of it: from the question to the answer in the log, workers and relay running as they do in the process."""
+    found = AllFound()
+    for _ in range(ROUNDS_ALL):
+        async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
+            await _reserve_and_release(runtime, found)
+    beside = "the same with nothing under way"
+    alone = median(found.alone_ms)
+    return [
+        Measured("reserve.1m.all", median(found.reserve_seconds), "s", ROUNDS_ALL),
+        Measured("reserve.1m.longest_lock", max(found.reserve_ms), "ms", ROUNDS_ALL, beside, alone),
+        Measured("release.1m.all", median(found.release_seconds), "s", ROUNDS_ALL),
+        Measured("release.1m.longest_lock", max(found.release_ms), "ms", ROUNDS_ALL, beside, alone),
+    ]
+
+
+async def _reserve_and_release(runtime: Runtime, found: AllFound) -> None:
+    probes, request_id = Probes(runtime), 1
+    await probes.one()
+    found.alone_ms.append(await probes.longest(asyncio.sleep(2)))
+
+    async def timed(handler: Callable[..., Awaitable[list[Message]]], ask: LedgerCommand, answer: str) -> float:
+        began = time.perf_counter()
+        async with runtime.database.transaction() as db:
+            assert not await handler(ask, db, runtime.clock.now()), "it is large, so a worker answers"
+        await answered(runtime, answer, request_id)
+        return time.perf_counter() - began
+
+    async def both(seconds: list[float], work: Awaitable[float]) -> None:
+        seconds.append(await work)
+
+    asked = timed(handlers.reserve_balance, ask_for(request_id, MILLION), "BalanceReserved")
+    found.reserve_ms.append(await probes.longest(both(found.reserve_seconds, asked)))
+    release = ReleaseReservation(account_id=ACCOUNT, request_id=request_id)
+    given_back = timed(handlers.release_reservation, release, "ReservationReleased")
+    found.release_ms.append(await probes.longest(both(found.release_seconds, given_back)))
+
+
+@asynccontextmanager
+async def running(database: Database) -> AsyncIterator[Runtime]:
+    runtime = in_memory(database)
+    await runtime.start()
+    try:
+        yield runtime
+    finally:
+        await runtime.stop()
+
+
+async def answered(runtime: Runtime, kind: str, request_id: int) -> None:
+    """Until the relay has sent it."""
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if _is_sent(runtime, kind.encode(), f'"request_id":{request_id},'.encode()):
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(kind)
+
+
+def _is_sent(runtime: Runtime, kind: bytes, mark: bytes) -> bool:
+    assert isinstance(runtime.transport, MemoryTransport)
+    log = runtime.transport.log
+    sent = [record for partition in log.of_topic("ledger.events") for record in log.records[partition]]
+    return any(mark in (record.value or b"") and dict(record.headers)["ce_type"] == kind for record in sent)

@@ -1,0 +1,80 @@
+"""What measurements stand on: a PostgreSQL of their own, Kafkas of their own, databases filled once and cloned for every round."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.ledger.app import build
+from shared.runtime.clock import Clock, uuid7
+from shared.runtime.database import Database
+from shared.runtime.memory import MemoryLog, MemoryTransport
+from shared.runtime.roles import Roles
+from shared.runtime.service import Runtime
+from shared.runtime.settings import Settings
+from tests.databases import Databases
+from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
+
+SERVICE = build(Settings())
+Fill = Callable[[Database], Awaitable[None]]
+
+
+@dataclass
+class Stand:
+    """Servers start when they are first asked for, from the main thread, and end with the stand."""
+
+    _postgres: PostgresServer | None = None
+    _databases: Databases | None = None
+    _filled: dict[Path, Roles] = field(default_factory=dict)
+    kafkas: dict[str, KafkaCluster] = field(default_factory=dict)
+
+    @property
+    def postgres(self) -> PostgresServer:
+        self._postgres = self._postgres or start_postgres()
+        return self._postgres
+
+    @property
+    def databases(self) -> Databases:
+        self._databases = self._databases or Databases(self.postgres.dsn)
+        return self._databases
+
+    def kafka(self, name: str) -> str:
+        """Address of a new one."""
+        self.kafkas[name] = start_kafka()
+        return self.kafkas[name].bootstrap
+
+    @asynccontextmanager
+    async def ledger(self, fill: Fill | None = None) -> AsyncIterator[Database]:
+        """A database of the ledger, empty or as `fill` leaves it; gone at the end."""
+        dsn, roles = await self.databases.dsn(SERVICE.migrations)
+        if fill is not None:
+            await self.databases.drop(dsn)
+            key = await self._template(fill)
+            (dsn, _), roles = await self.databases.dsn(key), self._filled[key]
+        database = await Database.open(dsn, roles)
+        try:
+            yield database
+        finally:
+            await database.close()
+            await self.databases.drop(dsn)
+
+    async def _template(self, fill: Fill) -> Path:
+        key = Path(fill.__name__)
+        if key not in self._filled:
+            dsn, self._filled[key] = await self.databases.dsn(SERVICE.migrations)
+            database = await Database.open(dsn, self._filled[key])
+            await fill(database)
+            await database.close()
+            self.databases.templates[key] = dsn.rpartition("/")[2]
+        return key
+
+    def stop(self) -> None:
+        for kafka in self.kafkas.values():
+            kafka.stop()
+        if self._postgres is not None:
+            self._postgres.stop()
+
+
+def in_memory(database: Database) -> Runtime:
+    """The ledger as its process runs it, but for the log, which is in memory."""
+    return Runtime(SERVICE, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
