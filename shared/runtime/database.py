@@ -23,6 +23,7 @@ WEATHER = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary has moved
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was lost between two statements, if asyncpg has half noticed
     OSError,
     TimeoutError,
 )
