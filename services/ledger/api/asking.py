@@ -38,12 +38,12 @@ State = Literal[
     "offset",
     "deficit_paid",
 ]
-"""
-open: something of it may be invoiced now; not_open_yet: its month opens later; not_invoiceable: the vendor invoices it, or nobody;
-reserved: a request holds some of it; partly_invoiced: some is on invoices, and some is left or reserved; invoiced: what was left of
-it is on invoices; refunded: a refund hit it; in_deficit: more was refunded than was left; offset: some of it paid a deficit;
-deficit_paid: others paid its deficit, or part of it.
-"""
+STATES_TEXT = (
+    "open: something of it may be invoiced now; not_open_yet: its month opens later; not_invoiceable: the vendor invoices it, or "
+    "nobody; reserved: a request holds some of it; partly_invoiced: some is on invoices, and some is left or reserved; invoiced: what "
+    "was left of it is on invoices; refunded: a refund hit it; in_deficit: more was refunded than was left; offset: some of it paid "
+    "a deficit; deficit_paid: others paid its deficit, or part of it. A document may be in several."
+)
 RefundState = Literal["waiting", "attached"]
 TermName = Literal[
     "list_price",
@@ -98,7 +98,7 @@ class OfItems(OfSums):
     number: Number | None = None
     product: Code | None = None
     item_name: Words | None = None
-    state: State | None = None
+    state: Annotated[State, Field(description=STATES_TEXT)] | None = None
     min_fen: Amount | None = None
     max_fen: Amount | None = None
     since: Annotated[At, Field(ge=EARLIEST, le=LATEST)] | None = None

@@ -7,7 +7,16 @@ from typing import Annotated
 from asyncpg import Connection, Record
 from fastapi import APIRouter, Query
 
-from services.ledger.api.asking import BY_NUMBER, BY_TIME, Asked, ItemSearch, OfItems, RefundSearch, UsageSearch
+from services.ledger.api.asking import (
+    BEGINNING,
+    BY_NUMBER,
+    BY_TIME,
+    Asked,
+    ItemSearch,
+    OfItems,
+    RefundSearch,
+    UsageSearch,
+)
 from services.ledger.api.views import ItemPage, ItemView, RefundPage, RefundView, Totals, UsagePage, UsageView
 from services.ledger.domain.explaining import NO_WHY, Standing, why_not, why_not_usage
 from services.ledger.store import searching
@@ -29,7 +38,8 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/items")
     async def items(account_id: AccountId, asked: Annotated[ItemSearch, Query()]) -> ItemPage:
-        now, after = runtime.clock.now(), BY_TIME.after(asked.cursor)
+        now = runtime.clock.now()
+        after = max(BY_TIME.after(asked.cursor), (asked.since or BEGINNING, 0))  # so that an index begins there
         async with runtime.read(account_id) as db:
             rows = await searching.items(db, account_id, asked.filters(), now, after, asked.limit)
         return ItemPage(items=[item_view(row, now) for row in rows], next=BY_TIME.cursor(rows, asked.limit))

@@ -192,7 +192,10 @@ class MovePage(BaseModel):
 
 
 class ReservedView(BaseModel):
-    """What a request took of a document. Of another account's document (`owner_id`) only that account sees the name."""
+    """What a request took of a document, and what became of it; `credited_fen` is what of the invoiced came back.
+
+    What another account's document (`owner_id`) is called, only that account sees.
+    """
 
     place: int
     owner_id: int
@@ -208,6 +211,7 @@ class ReservedView(BaseModel):
     reserved_fen: int
     invoiced_fen: int
     released_fen: int
+    credited_fen: int
 
 
 class ReservedPage(BaseModel):

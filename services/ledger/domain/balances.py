@@ -7,7 +7,7 @@ from shared.contracts.ledger import Balance
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """An account's open sums of one subject. `negative_fen` is zero or below; what paid deficits and what was paid are equal."""
+    """An account's open sums of one subject. `negative_fen` is zero or below. An offset has two sides: what paid, and what was paid for."""
 
     subject: str
     settled_fen: int

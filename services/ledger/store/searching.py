@@ -63,14 +63,16 @@ def walk(columns: str, relation: str, asked: Mapping[str, object], tests: str) -
     """
     rows = f"SELECT {{}} FROM {relation} WHERE account_id = $1 AND (occurred_at, item_id) > ($4, $5){tests}"
     page = "ORDER BY occurred_at, item_id LIMIT $3"
-    keys = {name: value for name, value in asked.items() if name in OF_THE_SUMS}
-    if not keys or "number" in asked:
+    valued = [name for name in asked if name != "state"]
+    pairs = "".join(
+        f" AND {FILTERS[name].format(f'${place}')}" for place, name in enumerate(valued, 6) if name in OF_THE_SUMS
+    )
+    if not pairs or "number" in asked:
         return f"{rows.format(columns)} {page}"
     of_pair = "subject = pair.of_subject AND cycle = pair.of_cycle"
-    pairs = " AND ".join(FILTERS[name].format(f"${6 + list(asked).index(name)}") for name in keys)
     return f"""
         SELECT found.* FROM (
-            SELECT DISTINCT subject AS of_subject, cycle AS of_cycle FROM balance_sum WHERE account_id = $1 AND {pairs}
+            SELECT DISTINCT subject AS of_subject, cycle AS of_cycle FROM balance_sum WHERE account_id = $1{pairs}
         ) AS pair CROSS JOIN LATERAL ({rows.format(columns)} AND {of_pair} {page}) AS found {page}
     """
 
@@ -184,7 +186,7 @@ async def reserved_items(
     return await db.fetch(
         """
         SELECT r.place, r.owner_id, r.item_id, i.kind, i.number, i.line, i.item_name, i.subject, i.cycle, i.occurred_at, r.group_no,
-            r.reserved_fen, r.invoiced_fen, r.released_fen
+            r.reserved_fen, r.invoiced_fen, r.released_fen, r.credited_fen
         FROM reservation_item r LEFT JOIN item i ON i.account_id = $1 AND r.owner_id = $1 AND i.item_id = r.item_id
         WHERE r.account_id = $1 AND r.reservation_id = $2 AND r.place > $4 ORDER BY r.place LIMIT $3
         """,

@@ -100,7 +100,8 @@ class Story:
         while page["next"] is not None:
             found += page[rows]
             page = await self.get(path, limit=limit, cursor=page["next"], **asked)
-        return found + page[rows]
+        found += page[rows]
+        return found
 
 
 @asynccontextmanager

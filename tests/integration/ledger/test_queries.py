@@ -1,12 +1,15 @@
 """What is searched for is found, all of it and nothing else, and what cannot be invoiced says why."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from asyncpg import Connection, connect
 
 from services.ledger.api.asking import State
+from services.ledger.store import searching
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
 from tests.examples import MARCH_10, a_bill, a_refund, an_order
@@ -255,6 +258,9 @@ async def test_the_documents_behind_a_request_are_in_the_order_in_which_they_wer
     await story.issued(taken, 7)
     after = await story.pages("/reservations/7/items", "items", limit=1)
     assert [(one["invoiced_fen"], one["released_fen"]) for one in after] == [(1_000, 0), (300, 0), (1_500, 0)]
+    await story.credited(taken, 7)
+    back = await story.pages("/reservations/7/items", "items")
+    assert [(one["invoiced_fen"], one["credited_fen"]) for one in back] == [(1_000, 1_000), (300, 300), (1_500, 1_500)]
 
 
 async def test_a_member_s_document_is_not_named_to_whoever_took_it(story: Story) -> None:
@@ -270,6 +276,43 @@ async def test_a_number_like_a_page_is_found_by_searching(story: Story) -> None:
         assert await numbers(story, number=number) == [number]
     assert [one["cause"]["number"] for one in await story.pages("/items/A/moves", "moves")] == ["A"]
     assert [one["cause"]["number"] for one in await story.pages("/items/A/moves/moves", "moves")] == ["A/moves"]
+
+
+@dataclass
+class Explaining:
+    """A connection that tells how it would answer."""
+
+    db: Connection
+
+    async def fetch(self, statement: str, *values: object) -> list[Any]:
+        return [row[0] for row in await self.db.fetch(f"EXPLAIN (COSTS OFF) {statement}", *values)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"subject": SUBJECT},
+        {"cycle": "202603"},
+        {"subject": SUBJECT, "cycle": "202603", "state": "open"},
+        {"number": "O77"},
+        {"state": "open"},
+        {"state": "in_deficit"},
+        {"state": "offset"},
+        {"since": MARCH_10 + 40 * HOUR},
+    ],
+)
+async def test_a_page_is_a_walk_of_an_index(asked: dict[str, Any], ledger: Ledger) -> None:
+    await ledger.bill(*(an_order(f"O{n}", at=MARCH_10 + n * timedelta(minutes=1)) for n in range(4_000)))
+    owner = await connect(ledger.database.dsn)
+    await owner.execute("ANALYZE item, balance_sum")
+    await owner.close()
+    async with ledger.database.read(1) as db:
+        explaining: Any = Explaining(db)
+        plan = await searching.items(explaining, 1, asked, MARCH_10, (MARCH_10 + 20 * HOUR, 7), 50)
+    told = "\n".join(map(str, plan))
+    assert "on item_" in told
+    assert "Seq Scan on item_" not in told, told
 
 
 BAD = [
