@@ -1,5 +1,6 @@
 """What is behind a figure: the terms of a balance, the documents of a term or a request, the history of a document."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
 from typing import Annotated
@@ -50,7 +51,9 @@ def routes(runtime: Runtime) -> APIRouter:
         as_of = asked.moment(now)
         async with runtime.read(account_id) as db:
             rows = await explaining.documents(db, account_id, asked.subject, term, now, as_of, after, asked.limit)
-        shown = [DocumentView.model_validate(dict(row)) for row in rows]
+            found = [row["item_id"] for row in rows if term != WHOLE]
+            caused = await explaining.causes(db, account_id, found, term, as_of or now)
+        shown = [DocumentView.model_validate(dict(row) | {"causes": _causes(row, caused)}) for row in rows]
         return DocumentPage(documents=shown, next=None if term == WHOLE else BY_TIME.cursor(rows, asked.limit))
 
     @router.get("/items/{number:path}/moves")
@@ -74,6 +77,11 @@ def routes(runtime: Runtime) -> APIRouter:
         return ReservedPage(items=shown, next=BY_PLACE.cursor(rows, asked.limit))
 
     return router
+
+
+def _causes(document: Record, caused: Sequence[Record]) -> list[dict[str, object]]:
+    mine = [one for one in caused if one["item_id"] == document["item_id"]]
+    return [asdict(cause_of(one["cause"])) | {"fen": one["fen"]} for one in mine]
 
 
 def _move(row: Record) -> MoveView:

@@ -140,8 +140,20 @@ class ExplanationView(BaseModel):
     invoiceable_net_fen: int
 
 
+class CauseView(BaseModel):
+    """`number` of the document, request or part; `line` of a refund."""
+
+    kind: Kind
+    number: str
+    line: int | None
+
+
+class TermCauseView(CauseView):
+    fen: int
+
+
 class DocumentView(BaseModel):
-    """What a document adds to a term. Of `in_allocation` only the month is known."""
+    """What a document adds to a term, and why: at most the twenty latest causes. Of `in_allocation` only the month is known."""
 
     item_id: int | None = None
     kind: str | None = None
@@ -152,19 +164,12 @@ class DocumentView(BaseModel):
     cycle: str
     occurred_at: AwareDatetime | None = None
     fen: int
+    causes: list[TermCauseView] = []
 
 
 class DocumentPage(BaseModel):
     documents: list[DocumentView]
     next: str | None
-
-
-class CauseView(BaseModel):
-    """`number` of the document, request or part; `line` of a refund."""
-
-    kind: Kind
-    number: str
-    line: int | None
 
 
 class MoveView(BaseModel):

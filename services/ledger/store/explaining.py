@@ -1,6 +1,6 @@
 """What is behind a balance: terms summed, the documents of each, the history of one, and all of it as it was at a past moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from asyncpg import Connection, Record
@@ -120,6 +120,33 @@ async def documents(
     statement = walk(columns, "item" if as_of is None else PAST_PAGE, asked, f"{tests} AND {test}")
     return await db.fetch(statement, account_id, as_of or now, limit, *after, *values)
 
+
+async def causes(
+    db: Connection, account_id: int, items: Sequence[int], term: str, moment: datetime
+) -> Sequence[Record]:
+    """Why these items are in a term, the latest causes first, each with what it adds."""
+    if term not in BUCKET_OF:
+        return []
+    return await db.fetch(
+        f"""
+        SELECT item_id, cause, fen FROM unnest($2::bigint[]) AS item_id CROSS JOIN LATERAL (
+            SELECT cause, {CAUSED} AS fen, max(move_id) AS latest FROM move m
+            WHERE m.account_id = $1 AND m.item_id = item_id.item_id AND $3 IN (from_bucket, to_bucket) AND at <= $4
+            GROUP BY cause HAVING {CAUSED} <> 0 ORDER BY latest DESC LIMIT {CAUSES_MAX}
+        ) AS caused ORDER BY item_id, latest DESC
+        """,
+        account_id,
+        items,
+        BUCKET_OF[term],
+        moment,
+    )
+
+
+CAUSED = "sum(CASE $3 WHEN from_bucket THEN amount_fen ELSE -amount_fen END)::bigint"
+BUCKET_OF = {"refunds": "outside", "invoiced": "invoiced", "in_progress": "reserved"} | dict.fromkeys(
+    ("offset_cost", "offset_accept"), "offset"
+)
+CAUSES_MAX = 20
 
 RUNNING = "sum(CASE '{}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen ELSE 0 END) OVER told"
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.database
 MANUAL = Path(__file__).parents[3] / "docs" / "explain.md"
 HOUR = timedelta(hours=1)
 OPENING = earliest_opening("202603")
+WITH_CAUSES = ("refunds", "invoiced", "in_progress", "offset_cost", "offset_accept")
 EXAMPLE = re.compile(r"`GET (/\S+)`\n+```json\n(.*?)```", re.DOTALL)
 
 
@@ -124,6 +125,24 @@ async def test_every_term_is_the_sum_of_its_documents_now_and_at_every_past_mome
             rows = await story.pages(f"/explanation/{line['term']}", "documents", subject=SUBJECT, **asked)
             assert sum(row["fen"] for row in rows) == line["fen"], (line["term"], asked)
             assert len({row["item_id"] for row in rows}) == len(rows)
+            told_why = [row for row in rows if line["term"] in WITH_CAUSES]
+            assert all(sum(cause["fen"] for cause in row["causes"]) == row["fen"] for row in told_why)
+
+
+async def test_a_document_of_a_term_names_what_brought_it_there(story: Story) -> None:
+    await tell(story)
+    refunds = await story.pages("/explanation/refunds", "documents", subject=SUBJECT)
+    assert [(row["number"], row["causes"]) for row in refunds] == [
+        ("O1", [{"kind": "refund", "number": "F1", "line": 1, "fen": -20_000}]),
+        ("O3", [{"kind": "refund", "number": "F2", "line": 1, "fen": -1_000}]),
+        ("B1", [{"kind": "refund", "number": "A1", "line": 1, "fen": -5_000}]),
+    ]
+    then = (MARCH_10 + 4 * HOUR).isoformat()
+    (invoiced,) = await story.pages("/explanation/invoiced", "documents", subject=SUBJECT, as_of=then)
+    assert (invoiced["number"], invoiced["causes"]) == (
+        "O1",
+        [{"kind": "part", "number": "1", "line": None, "fen": -70_000}],
+    )
 
 
 async def test_the_explanation_ends_where_the_balance_is(story: Story) -> None:
