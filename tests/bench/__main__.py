@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from tests.bench import ingest, large, stack
+from tests.bench import growth, ingest, large, race, stack
 from tests.bench.report import Measured, show
 from tests.bench.stand import Stand
 
@@ -19,10 +19,13 @@ MEASUREMENTS: dict[str, Measure] = {
     "ingest.hot_account": ingest.hot_account,
     "ingest.all_workers": ingest.all_workers,
     "ingest.memory": ingest.memory,
+    "ingest.at_10m": growth.at_10m,
     "reserve.1m.10": large.small,
     "reserve.1m.1000": large.small,
     "reserve.1m.all": large.everything,
     "reserve.1m.longest_lock": large.everything,
+    "reserve.race.one_account": race.one_account,
+    "reserve.race.1000_accounts": race.thousand_accounts,
     "release.1m.all": large.everything,
     "release.1m.longest_lock": large.everything,
 }

@@ -72,9 +72,11 @@ async def send(bootstrap: str, records: Sequence[Outgoing]) -> None:
     await transport.stop()
 
 
-async def log_of(stand: Stand, accounts: int, events: int = EVENTS) -> str:
-    """Address of a Kafka that holds these orders. What a topic holds cannot be taken back, so each kind has one of its own."""
-    name = f"{events} orders of {accounts}"
+async def log_of(stand: Stand, accounts: int, events: int = EVENTS, workers: int = 1) -> str:
+    """Address of a Kafka that holds these orders. What a topic holds cannot be taken back, and a group waits half a minute for a worker
+    that is gone: so each kind has one of its own.
+    """
+    name = f"{events} orders of {accounts} for {workers}"
     if name not in stand.kafkas:
         bootstrap = stand.kafka(name)
         await declare_topics(Settings(kafka_bootstrap=bootstrap))

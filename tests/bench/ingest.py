@@ -37,11 +37,11 @@ def raw(accounts: int = ACCOUNTS) -> Way:
     return lambda database: raw_copy(database, records)
 
 
-async def from_kafka(stand: Stand, workers: int = 1, accounts: int = ACCOUNTS) -> Way:
+async def from_kafka(stand: Stand, accounts: int = ACCOUNTS) -> Way:
     bootstrap = await log_of(stand, accounts)
 
     async def way(database: Database) -> float:
-        async with team(database, bootstrap, workers, PARTITIONS) as ready:
+        async with team(database, bootstrap, 1, PARTITIONS) as ready:
             return EVENTS / await ready.drain(EVENTS)
 
     return way
@@ -75,7 +75,7 @@ async def hot_account(stand: Stand) -> list[Measured]:
 
 async def all_workers(stand: Stand) -> list[Measured]:
     """Two processes on two cores: who used them says what is full."""
-    bootstrap = await log_of(stand, ACCOUNTS)
+    bootstrap = await log_of(stand, ACCOUNTS, workers=2)
     used: dict[str, list[float]] = defaultdict(list)
 
     async def two(database: Database) -> float:

@@ -9,7 +9,7 @@ from shared.contracts.billing import Line, OrderPaid
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
 
-MILLION, FEN = 1_000_000, 100
+MILLION, MANY_ACCOUNTS, FEN = 1_000_000, 100_000, 100
 BEGINNING = datetime(2024, 12, 31, 16, tzinfo=UTC)
 """The year 2025 in Shanghai; with 31 seconds between them, a million items fill its twelve months."""
 
@@ -53,10 +53,14 @@ async def one_account_of_a_million(database: Database) -> None:
     await fill(database, MILLION, 1)
 
 
+async def fill_with_ten_millions(database: Database) -> None:
+    await fill(database, 10 * MILLION, MANY_ACCOUNTS)
+
+
 async def one_account_of_a_thousand(database: Database) -> None:
     await fill(database, 1000, 1)
 
 
 async def a_thousand_accounts(database: Database) -> None:
-    """A thousand items each."""
-    await fill(database, MILLION, 1000)
+    """A hundred items each."""
+    await fill(database, 100_000, 1000)

@@ -44,14 +44,14 @@ class Stand:
         return self.kafkas[name].bootstrap
 
     @asynccontextmanager
-    async def ledger(self, fill: Fill | None = None) -> AsyncIterator[Database]:
+    async def ledger(self, fill: Fill | None = None, connections: int = 12) -> AsyncIterator[Database]:
         """A database of the ledger, empty or as `fill` leaves it; gone at the end."""
         dsn, roles = await self.databases.dsn(SERVICE.migrations)
         if fill is not None:
             await self.databases.drop(dsn)
             key = await self._template(fill)
             (dsn, _), roles = await self.databases.dsn(key), self._filled[key]
-        database = await Database.open(dsn, roles)
+        database = await Database.open(dsn, roles, connections)
         try:
             yield database
         finally:
