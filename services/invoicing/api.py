@@ -56,6 +56,8 @@ class InvoiceView(BaseModel):
     gross_fen: int
     net_fen: int
     tax_fen: int
+    members: list[int]
+    cycles: list[str]
     status: str
     number: str | None
     issued_at: AwareDatetime | None
@@ -71,6 +73,10 @@ class RequestView(BaseModel):
     kind: InvoiceKind
     numbers: list[str]
     cycles: list[str]
+    products: list[str]
+    members: list[int]
+    consolidate: bool
+    one_invoice_per_month: bool
     subject: str | None
     amount_fen: int | None
     remark: str

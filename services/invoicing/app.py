@@ -9,7 +9,7 @@ from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_abo
 from services.invoicing.documents.renderer import Renderer
 from services.invoicing.store import documents, parts
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
-from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
@@ -37,6 +37,7 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
             SealingKeyIssued: handlers.sealing_key_issued,
             AccountStatusChanged: handlers.account_status_changed,
             TitleChanged: handlers.title_changed,
+            MemberChanged: handlers.member_changed,
             BalanceReserved: partial(handlers.balance_reserved, catalogue=catalogue),
             ReservationRefused: handlers.reservation_refused,
             ReservationImpaired: handlers.reservation_impaired,

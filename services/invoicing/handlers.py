@@ -15,7 +15,7 @@ from services.invoicing.store import requests as request_rows
 from services.invoicing.store import titles as title_rows
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.message import Message
-from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
 
 
@@ -31,6 +31,11 @@ async def account_status_changed(fact: AccountStatusChanged, db: Connection, _: 
 
 async def title_changed(fact: TitleChanged, db: Connection, _: datetime) -> list[Message]:
     await title_rows.keep_title(db, fact)
+    return []
+
+
+async def member_changed(fact: MemberChanged, db: Connection, _: datetime) -> list[Message]:
+    await title_rows.keep_member(db, fact)
     return []
 
 

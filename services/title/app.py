@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from services.title import api, handlers
-from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged
+from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged, RelationChanged
 from shared.runtime.sealing import Sealer
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
@@ -21,6 +21,7 @@ def build(settings: Settings) -> Service:
         handlers={
             AccountRegistered: partial(handlers.account_registered, new_key=new_key, seal=seal),
             RegistrationChanged: partial(handlers.registration_changed, new_key=new_key, seal=seal),
+            RelationChanged: handlers.relation_changed,
             AccountClosed: partial(handlers.account_closed, new_key=new_key),
         },
         routes=api.routes,

@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
+from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged, RelationChanged
 from shared.contracts.message import Message
-from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import (
+    AccountStatusChanged,
+    MemberChanged,
+    RecipientChanged,
+    SealingKeyIssued,
+    TitleChanged,
+)
 from shared.domain.credit_code import check_credit_code
 from shared.domain.finding import Finding
 
@@ -117,3 +123,9 @@ def status_changed(account: Account) -> list[Message]:
             {"account_id": account.account_id, "version": account.version, "status": account.status}
         )
     ]
+
+
+def member_changed(fact: RelationChanged, version: int | None) -> list[Message]:
+    """Nothing when a later word about the two was here before."""
+    said = {"account_id": fact.account_id, "member_id": fact.member_id, "permissions": fact.permissions}
+    return [] if version is None else [MemberChanged.model_validate(said | {"version": version})]

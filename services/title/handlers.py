@@ -7,7 +7,7 @@ from asyncpg import Connection
 
 from services.title import domain, store
 from services.title.domain import Seal
-from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged
+from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged, RelationChanged
 from shared.contracts.message import Message
 
 NewKey = Callable[[], str]
@@ -38,3 +38,7 @@ async def registration_changed(
 async def account_closed(fact: AccountClosed, db: Connection, now: datetime, *, new_key: NewKey) -> list[Message]:
     account, fresh = await store.next_version(db, fact.account_id, new_key(), "closed", None, now)
     return [*domain.key_issued(account, fresh), *domain.status_changed(account)]
+
+
+async def relation_changed(fact: RelationChanged, db: Connection, _: datetime) -> list[Message]:
+    return domain.member_changed(fact, await store.keep_relation(db, fact))

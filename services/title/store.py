@@ -5,7 +5,7 @@ from datetime import datetime
 from asyncpg import Connection, Record
 
 from services.title.domain import Account, NewTitle, Title
-from shared.contracts.accounts import AccountRegistered
+from shared.contracts.accounts import AccountRegistered, RelationChanged
 
 TITLE = "title_id, version, status, kind, name, tax_id, address, phone, bank_name, bank_account"
 
@@ -111,3 +111,20 @@ async def titles(db: Connection, account_id: int) -> list[Record]:
 
 async def recipient(db: Connection, account_id: int) -> Record | None:
     return await db.fetchrow("SELECT mailbox, mobile FROM recipient WHERE account_id = $1", account_id)
+
+
+async def keep_relation(db: Connection, fact: RelationChanged) -> int | None:
+    """The relation's new version; None if a later word is known."""
+    version: int | None = await db.fetchval(
+        """
+        INSERT INTO relation AS r (account_id, member_id, permissions, said_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account_id, member_id) DO UPDATE SET permissions = excluded.permissions, said_at = excluded.said_at,
+            version = r.version + 1
+        WHERE r.said_at <= excluded.said_at RETURNING version
+        """,
+        fact.account_id,
+        fact.member_id,
+        list(fact.permissions),
+        fact.occurred_at,
+    )
+    return version

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contracts.message import AccountId, BusinessMoment, DocumentFen, Frozen, Message, Number, Text
+from shared.contracts.message import AccountId, BusinessMoment, Code, DocumentFen, Frozen, Message, Number, Text
 
 Kind = Literal["individual", "enterprise"]
 
@@ -47,7 +47,7 @@ class RelationChanged(AccountFact):
     """`account_id` manages `member_id` with these permissions; none means that the relation ended."""
 
     member_id: AccountId
-    permissions: tuple[str, ...] = ()
+    permissions: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
 
 
 class CashToppedUp(AccountFact):

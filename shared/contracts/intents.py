@@ -5,9 +5,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.invoicing import InvoiceKind
-from shared.contracts.message import Code, Cycle, Number, PositiveFen
+from shared.contracts.message import AccountId, Code, Cycle, Number, PositiveFen
 
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+
+Members = Annotated[tuple[AccountId, ...], Field(max_length=1000)]
 
 
 class DeficitOffset(BaseModel):
@@ -20,12 +22,17 @@ class DeficitOffset(BaseModel):
 
     subject: Code
     numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
+    members: Members = ()
     amount_fen: PositiveFen | None = None
     wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
 
 
 class InvoiceRequest(BaseModel):
-    """What to invoice: documents by `numbers`, months by `cycles`, or a sum in `amount_fen` (oldest first). Amounts in fen.
+    """What to invoice: documents by `numbers`; months by `cycles` and `products`, however many documents; or a sum in `amount_fen`
+    (oldest first). Amounts in fen.
+
+    `members`: accounts whose documents are meant, which the asking account manages (its own too, if it is named). Each member gets
+    invoices of its own unless `consolidate`; several months are on one invoice unless `one_invoice_per_month`.
 
     An unknown field is refused: a misspelled wish must not become another one. `wait_seconds`: how long to wait for the answer.
     """
@@ -34,7 +41,11 @@ class InvoiceRequest(BaseModel):
 
     numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
     cycles: Annotated[tuple[Cycle, ...], Field(max_length=36)] = ()
+    products: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
     subject: Code | None = None
+    members: Members = ()
+    consolidate: bool = False
+    one_invoice_per_month: bool = False
     amount_fen: PositiveFen | None = None
     kind: InvoiceKind | None = None
     remark: Annotated[str, Field(max_length=1000)] = ""

@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from shared.contracts.accounts import Kind
-from shared.contracts.message import Id, Message, Sealed
+from shared.contracts.message import AccountId, Code, Id, Message, Sealed
 
 
 class TitleFact(Message):
@@ -44,3 +44,15 @@ class AccountStatusChanged(TitleFact):
 
     version: int
     status: Literal["open", "closed"]
+
+
+class MemberChanged(TitleFact):
+    """`account_id` manages `member_id` with these permissions, as of `version`; none means that the relation ended.
+
+    Codes of the financial relation (https://help.aliyun.com/document_detail/472933.html), and OFFSET_MEMBER_DEFICITS of our own:
+    the accounts may pay each other's deficits (D-20).
+    """
+
+    member_id: AccountId
+    version: int
+    permissions: tuple[Code, ...] = ()

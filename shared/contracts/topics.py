@@ -47,7 +47,13 @@ TOPICS: dict[str, Topic] = {
         Topic(
             "title.events",
             "title",
-            (titles.SealingKeyIssued, titles.TitleChanged, titles.RecipientChanged, titles.AccountStatusChanged),
+            (
+                titles.SealingKeyIssued,
+                titles.TitleChanged,
+                titles.RecipientChanged,
+                titles.AccountStatusChanged,
+                titles.MemberChanged,
+            ),
         ),
         Topic("ledger.commands", "invoicing", (ledger.ReserveBalance, ledger.OffsetDeficit, ledger.ReleaseReservation)),
         Topic(

@@ -156,6 +156,22 @@ def _notifications(expected: Sequence[str], played: Played, _: object) -> Differ
         yield f"nobody was told by {sorted(missing)}, only {sorted(played.notifications)}"
 
 
+def _splits(name: str) -> Callable[..., Differences]:
+    def look(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> Differences:
+        yield from _matched(expected, getattr(played, name), "part")
+
+    return look
+
+
+def _separate_sum(expected: Mapping[str, int], played: Played, _: object) -> Differences:
+    sums = {name: sum(row[name] for row in played.separate) for name in ("gross_fen", "net_fen", "tax_fen")}
+    yield from _same(expected, sums, "sum")
+
+
+def _member_gross(expected: Mapping[str, int], played: Played, _: object) -> Differences:
+    yield from _same(expected, played.member_gross, "members")
+
+
 LOOKS: dict[str, Callable[..., Differences]] = {
     "balances": _balances,
     "checkpoints": _checkpoints,
@@ -165,6 +181,10 @@ LOOKS: dict[str, Callable[..., Differences]] = {
     "errors": _errors,
     "requests": _requests,
     "offsets": _offsets,
+    "separate": _splits("separate"),
+    "separate_sum": _separate_sum,
+    "consolidated": _splits("consolidated"),
+    "member_gross_fen": _member_gross,
     "accepted": _accepted,
     "duplicates": _duplicates,
     "cycles": _cycles,

@@ -1,22 +1,28 @@
 """Plays the events of one example and looks at the world after each. It never sees what is expected."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
+from services.invoicing.domain.splitting import Started, split
 from services.ledger.domain.balances import balance, withdrawable_fen
-from services.ledger.store import pages
-from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged
+from services.ledger.domain.reserving import reserve
+from services.ledger.store import pages, selections
+from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged, RelationChanged
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
-from shared.contracts.ledger import Balance
+from shared.contracts.ledger import Balance, BalanceReserved, ReserveBalance
+from shared.contracts.message import LARGEST_ID
+from shared.domain.catalogue import Catalogue
 from shared.domain.words import amount_in_words
 from tests.databases import Databases
 from tests.worked.language import NotOfferedError
 from tests.world import FlowWorld, an_account
 
+MANAGING, MANAGES = "MA", "MANAGE_TARGET_INVOICE"
 NEVER_BY_ITSELF = 10**9
 PLAIN_FEN = 100_000
 LATER = "not offered yet: "
@@ -62,6 +68,10 @@ class Played:
     platform: list[dict[str, Any]] = field(default_factory=list)
     notifications: set[Any] = field(default_factory=set)
     accounts: dict[str, int] = field(default_factory=dict)
+    member_gross: dict[str, int] = field(default_factory=dict)
+    """What each account's own items were invoiced for."""
+    separate: list[dict[str, Any]] = field(default_factory=list)
+    consolidated: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Player:
@@ -85,7 +95,7 @@ class Player:
         try:
             await self._given()
             for place, event in enumerate(self.events):
-                self._set_time(event["at"])
+                self._set_time(event.get("delivered_at", event["at"]))
                 await self._event(place, event)
                 await self._settle()
                 self.played.looks.append(await self._look(event))
@@ -115,22 +125,45 @@ class Player:
 
     async def _given(self) -> None:
         given = self.example.get("given", {})
-        later = {"auto_invoicing": "auto-invoicing", "invoice": "credit notes", "members": "managed accounts"}
-        later |= {"payer": "managed accounts", "relations": "managed accounts"}
+        later = {"auto_invoicing": "auto-invoicing", "invoice": "credit notes"}
         if wanted := set(given) & set(later):
             raise NotOfferedError(LATER + ", ".join(sorted({later[name] for name in wanted})))
         for name in self._account_names():
             self.played.accounts[name] = len(self.played.accounts) + 1
             self.world.stage.publish(self._registered(name, given), source="/upstream/accounts")
+        for relation in self._relations(given):
+            self.world.stage.publish(relation, source="/upstream/accounts")
         for doc_id in self._undeclared_orders():
             self._publish_order({"account": self._owner(doc_id), "doc_id": doc_id, "cash_fen": PLAIN_FEN}, self.start)
         await self._settle()
 
     def _account_names(self) -> list[str]:
+        given = self.example.get("given", {})
         named = {event["account"] for event in self.events if "account" in event} | {"A1"}
-        if any(not name.startswith("A") for name in named):
-            raise NotOfferedError(LATER + "managed accounts")
+        named |= {given["payer"]} if "payer" in given else set()
+        named |= {*given.get("members", ()), *(self._owner(doc_id) for doc_id in self._undeclared_orders())}
+        named |= {end for row in given.get("relations", ()) for end in (row["parent"], row["child"])}
+        named |= {MANAGING} if any(map(is_member, named)) else set()
         return sorted(named)
+
+    def _relations(self, given: dict[str, Any]) -> list[RelationChanged]:
+        """`MA` manages the members unless the example says otherwise."""
+        said = {(row["parent"], row["child"]): row["permissions"] for row in given.get("relations", ())}
+        payer = given.get("payer", MANAGING)
+        members = [*given.get("members", ()), *filter(is_member, self.played.accounts)]
+        for name in members:
+            if all(child != name for _, child in said):
+                said[payer, name] = [MANAGES]
+        accounts = self.played.accounts
+        return [
+            RelationChanged(
+                account_id=accounts[parent],
+                member_id=accounts[child],
+                occurred_at=self.start,
+                permissions=tuple(permissions),
+            )
+            for (parent, child), permissions in sorted(said.items())
+        ]
 
     def _registered(self, name: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - a message
         account = given.get("account", {})
@@ -151,6 +184,11 @@ class Player:
         return sorted(named - declared)
 
     def _owner(self, doc_id: str) -> str:
+        """Whoever it was said of; a document named only in a request belongs to the member in its name, or to who asks."""
+        said = [event["account"] for event in self.events if event.get("doc_id") == doc_id]
+        prefix = doc_id.split("-", maxsplit=1)[0]
+        if said or is_member(prefix):
+            return said[0] if said else prefix
         return next(
             str(event["account"])
             for event in self.events
@@ -172,8 +210,6 @@ class Player:
         self.world.stage.publish(fact, source="/upstream/accounts")
 
     async def _on_order_paid(self, _: int, event: dict[str, Any]) -> None:
-        if "delivered_at" in event:
-            raise NotOfferedError(LATER + "late delivery in examples")
         self._publish_order(event, datetime.fromisoformat(event["at"]))
 
     def _publish_order(self, event: dict[str, Any], at: datetime) -> None:
@@ -226,8 +262,6 @@ class Player:
         self.world.stage.publish(fact, source="/upstream/accounts")
 
     async def _on_invoice_requested(self, _: int, event: dict[str, Any]) -> None:
-        if event.get("consolidate") or event.get("one_invoice_per_month"):
-            raise NotOfferedError(LATER + "choices of how to split")
         name = event["request_id"]
         await self._asked(
             Ask(
@@ -238,16 +272,29 @@ class Player:
                 amount_fen=event.get("amount_fen"),
                 kind=event.get("invoice_type"),
                 remark=event.get("remark", ""),
+                members=self._members_of(event),
+                consolidate=event.get("consolidate", False),
+                one_invoice_per_month=event.get("one_invoice_per_month", False),
             ),
             name,
             event["account"],
         )
 
+    def _members_of(self, event: dict[str, Any]) -> tuple[int, ...]:
+        """Whose documents are named; of a managing account that names none, everybody's."""
+        if event.get("doc_ids"):
+            owners = {self.played.accounts[self._owner(doc_id)] for doc_id in event["doc_ids"]}
+            return () if owners == {self._id(event)} else tuple(sorted(owners))
+        members = [number for name, number in self.played.accounts.items() if is_member(name)]
+        return (self._id(event), *members) if event["account"] == MANAGING else ()
+
     async def _asked(self, ask: Ask, name: str, account: str) -> None:
         """By whatever way, the answer is the ledger's or our own refusal."""
         answer = await self.world.request(ask)
         if isinstance(answer, Refused):
-            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": name, "account": account})
+            whose = {number: other for other, number in self.played.accounts.items()}
+            about = whose.get(answer.detail.get("account_id", ask.account_id), account)
+            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": name, "account": about})
             return
         known = {number: other for other, (_, number) in self.request_ids.items()}
         if answer.request_id in known:
@@ -373,6 +420,7 @@ class Player:
 
     async def _look_at_the_end(self) -> None:
         played = self.played
+        await self._look_at_splits()
         for name in self.request_ids:
             (row,) = await self._request_rows(name)
             shown = [_shown(look.request_status[name]) for look in played.looks if name in look.request_status]
@@ -384,12 +432,16 @@ class Player:
                 "cancel": cancel_outcome(row["cancel_wished"], row["status"]),
             }
         names = {number: name for name, (_, number) in self.request_ids.items() if not name.startswith("given-")}
+        whose = {number: name for name, number in played.accounts.items()}
         query = "SELECT p.*, r.remark FROM part p JOIN request r USING (account_id, request_id) ORDER BY p.part_id"
         for part in await self.world.rows("invoicing", query):
             if part["request_id"] in names:
-                played.invoices.append(_invoice(part, names[part["request_id"]]))
-        query = "SELECT number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item ORDER BY item_id"
+                members = [whose[number] for number in part["members"]]
+                played.invoices.append(_invoice(part, names[part["request_id"]]) | {"members": members})
+        query = "SELECT account_id, number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item ORDER BY item_id"
         for item in await self.world.rows("ledger", query):
+            owner = whose[item["account_id"]]
+            played.member_gross[owner] = played.member_gross.get(owner, 0) + item["invoiced_fen"]
             played.items[item["number"]] = {
                 "invoiced_fen": item["invoiced_fen"],
                 "can_invoice_fen": item["invoiceable_fen"],
@@ -416,6 +468,26 @@ class Player:
             channels.get(row["channel"], row["channel"]) for row in kinds
         }
 
+    async def _look_at_splits(self) -> None:
+        """How a request over everything the members have would be split, asked for and taken back."""
+        members = tuple(number for name, number in self.played.accounts.items() if is_member(name))
+        if not members:
+            return
+        ask = ReserveBalance(
+            account_id=self.played.accounts.get(MANAGING, members[0]), request_id=LARGEST_ID, accounts=members
+        )
+        async with self.world.stage.processes["ledger"].database.transaction() as db:
+            selected = await selections.select(db, ask, self.world.stage.clock.now())
+        answer = reserve(ask, None, selected, LARGEST_ID, self.world.stage.clock.now()).answer
+        if isinstance(answer, BalanceReserved):
+            whose = {number: name for name, number in self.played.accounts.items()}
+            for consolidate, rows in ((False, self.played.separate), (True, self.played.consolidated)):
+                wanted = Started("general", "invoicing", consolidate=consolidate, one_invoice_per_month=False)
+                for part in split(answer, wanted, Catalogue.load()):
+                    names = [whose[number] for number in part.members]
+                    tax = {"gross_fen": part.gross_fen, "net_fen": part.net_fen, "tax_fen": part.tax_fen}
+                    rows.append(tax | {"accounts": names, "account": names[0], "subject": part.subject})
+
     async def _look_at_offsets(self, names: dict[int, str]) -> None:
         """A refund's line shows what it accepted of the deficit it made, and what of it is still open."""
         query = """
@@ -436,6 +508,10 @@ class Player:
         """
         for row in await self.world.rows("ledger", query):
             self.played.items[row["number"]] = row | {"offset_cost_fen": 0, "invoiced_fen": 0}
+
+
+def is_member(name: str) -> bool:
+    return re.fullmatch(r"M[0-9]+", name) is not None
 
 
 def _shown(status: str) -> str:
@@ -463,4 +539,5 @@ def _invoice(part: dict[str, Any], request: str) -> dict[str, Any]:
         "type": part["kind"],
         "remark": part["remark"],
         "origin": "manual",
+        "cycle": part["cycles"][0] if len(part["cycles"]) == 1 else part["cycles"],
     }

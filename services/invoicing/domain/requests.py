@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestRefused
@@ -18,6 +18,9 @@ PRINTED = {"address": "registered_address", "phone": "registered_phone"}
 OPERATION = "invoice-request"
 REFUND_BEFORE_ISSUE = "REFUND_BEFORE_ISSUE"
 SEALED = "sealed."
+SAID_IF_MEANT = ("pays_deficit", "products", "members", "consolidate", "one_invoice_per_month")
+"""What requests could not say once: unsaid, it leaves their digest as it was."""
+MANAGES, FORBIDS, POOLS = "MANAGE_TARGET_INVOICE", "FORBID_MANAGE_INVOICE", "OFFSET_MEMBER_DEFICITS"
 Unseal = Callable[[str, str], str]
 """From a wrapped key and a sealed value to the text."""
 
@@ -36,6 +39,15 @@ class Ask:
     remark: str = ""
     pays_deficit: bool = False
     """Not to invoice, but to pay a deficit of the subject with what is selected."""
+    products: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
+    """Accounts whose documents are meant; none: the asking account's own."""
+    consolidate: bool = False
+    one_invoice_per_month: bool = False
+
+    @property
+    def accounts(self) -> tuple[int, ...]:
+        return tuple(sorted(set(self.members))) or (self.account_id,)
 
     @property
     def method(self) -> Method:
@@ -48,7 +60,7 @@ class Ask:
     @property
     def digest(self) -> bytes:
         """Of everything that was asked: the same key with another digest is a conflict (R-9)."""
-        said = {name: value for name, value in asdict(self).items() if name != "pays_deficit" or value}
+        said = {name: value for name, value in asdict(self).items() if name not in SAID_IF_MEANT or value}
         return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).digest()
 
 
@@ -71,11 +83,20 @@ class First:
 
 @dataclass(frozen=True)
 class Applicant:
-    """An account that asks; `title` is its active title with the personal fields sealed."""
+    """An account that asks; `title` is its active title with the personal fields sealed.
+
+    `members` are the accounts it manages, with its permissions; `granted` is what others may do who manage it.
+    """
 
     status: str | None
     wrapped_key: str | None
     title: dict[str, Any] | None
+    members: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    granted: frozenset[str] = frozenset()
+
+    def pooled(self, ask: Ask) -> tuple[int, ...]:
+        """Of the accounts asked for those that may pay each other's deficits (D-20)."""
+        return tuple(one for one in ask.accounts if one == ask.account_id or POOLS in self.members.get(one, ()))
 
 
 @dataclass(frozen=True)
@@ -133,12 +154,11 @@ def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant,
     if ask.pays_deficit:
         return _pay_deficit(ask, request_id, applicant)
     title = None if applicant.title is None else unsealed(applicant.title, applicant.wrapped_key, unseal)
-    refused = check(ask, applicant.status, title)
+    refused = check(ask, applicant, title)
     if refused is not None or applicant.title is None:
         return Decision(refused or Refused("NO_ACTIVE_TITLE", "", {}))
     kind: InvoiceKind = ask.kind or "general"
     common = {"account_id": ask.account_id, "request_id": request_id}
-    selection = {"numbers": ask.numbers, "cycles": ask.cycles, "subject": ask.subject, "amount_fen": ask.amount_fen}
     return Decision(
         Taken(request_id),
         (NewRequest(request_id, ask, kind, applicant.title),),
@@ -146,19 +166,24 @@ def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant,
             InvoiceRequested.model_validate(
                 common | {"method": ask.method, "kind": kind, "amount_fen": ask.amount_fen}
             ),
-            ReserveBalance.model_validate(common | selection | {"accounts": (ask.account_id,)}),
+            ReserveBalance.model_validate(common | _selection(ask, applicant)),
         ),
     )
 
 
+def _selection(ask: Ask, applicant: Applicant) -> dict[str, Any]:
+    documents = {"numbers": ask.numbers, "cycles": ask.cycles, "products": ask.products, "subject": ask.subject}
+    return documents | {"amount_fen": ask.amount_fen, "accounts": ask.accounts, "pooled": applicant.pooled(ask)}
+
+
 def _pay_deficit(ask: Ask, request_id: int, applicant: Applicant) -> Decision:
     """Nothing is printed, so no title is needed."""
-    if applicant.status == "closed":
-        return Decision(_account_closed())
-    command = {"account_id": ask.account_id, "request_id": request_id, "accounts": (ask.account_id,)}
-    selection = {"numbers": ask.numbers, "subject": ask.subject, "amount_fen": ask.amount_fen}
+    refused = _check_accounts(ask, applicant)
+    if refused is not None:
+        return Decision(refused)
+    common = {"account_id": ask.account_id, "request_id": request_id}
     new = NewRequest(request_id, ask, "general", {})
-    return Decision(Taken(request_id), (new,), (OffsetDeficit.model_validate(command | selection),))
+    return Decision(Taken(request_id), (new,), (OffsetDeficit.model_validate(common | _selection(ask, applicant)),))
 
 
 def _account_closed() -> Refused:
@@ -216,18 +241,32 @@ def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Re
     return "voided" if status == "voided" or (parts and set(parts) == {"voided"}) else "cancelling"
 
 
-def check(ask: Ask, account_status: str | None, title: Title | None) -> Refused | None:
+def check(ask: Ask, applicant: Applicant, title: Title | None) -> Refused | None:
     """The first thing that stands against the request, or None. What is left of the balance is the ledger's to say."""
-    if account_status == "closed":
-        return _account_closed()
-    if not (ask.numbers or ask.cycles or ask.amount_fen):
-        return Refused(
-            "NOTHING_SELECTED", "Name documents in `numbers`, months in `cycles`, or a sum in `amount_fen`.", {}
-        )
+    refused = _check_accounts(ask, applicant)
+    if refused is not None:
+        return refused
+    if not (ask.numbers or ask.cycles or ask.products or ask.amount_fen):
+        text = "Name documents in `numbers`, months in `cycles`, `products`, or a sum in `amount_fen`."
+        return Refused("NOTHING_SELECTED", text, {})
     if title is None:
         text = "The account has no active title. Finish the real-name registration or the pending title application."
         return Refused("NO_ACTIVE_TITLE", text, {})
     return _check_special(ask, title) or _check_tax_id(title) or _check_remark(ask)
+
+
+def _check_accounts(ask: Ask, applicant: Applicant) -> Refused | None:
+    """R-5: own documents unless that is forbidden; of members those that the relation lets be managed."""
+    if applicant.status == "closed":
+        return _account_closed()
+    if ask.account_id in ask.accounts and FORBIDS in applicant.granted:
+        text = "The account that manages this one has kept invoicing to itself. Ask there."
+        return Refused("NO_INVOICE_PERMISSION", text, {"account_id": ask.account_id})
+    for member in ask.accounts:
+        if member != ask.account_id and MANAGES not in applicant.members.get(member, ()):
+            text = f"Account {member} has not granted {MANAGES} to this one. Have the relation changed, or leave its documents out."
+            return Refused("NO_INVOICE_PERMISSION", text, {"account_id": member})
+    return None
 
 
 def _check_special(ask: Ask, title: Title) -> Refused | None:

@@ -36,6 +36,9 @@ class Part:
     kind: InvoiceKind
     lines: tuple[Line, ...]
     shares: tuple[Share, ...]
+    members: tuple[int, ...]
+    """Whose consumption it is."""
+    cycles: tuple[str, ...]
 
     @property
     def gross_fen(self) -> int:
@@ -56,6 +59,8 @@ class Started:
 
     kind: InvoiceKind
     status: str
+    consolidate: bool
+    one_invoice_per_month: bool
 
 
 def plan(reserved: BalanceReserved, started: Started | None, catalogue: Catalogue) -> tuple[list[Part], list[Message]]:
@@ -65,7 +70,7 @@ def plan(reserved: BalanceReserved, started: Started | None, catalogue: Catalogu
         case None:
             return [], []
         case Started(status="invoicing"):
-            return split(reserved, started.kind, catalogue), []
+            return split(reserved, started, catalogue), []
         case Started(status="offset_only"):
             return [], [RequestClosed.model_validate(common | {"status": "offset_only"})]
         case _:
@@ -73,19 +78,24 @@ def plan(reserved: BalanceReserved, started: Started | None, catalogue: Catalogu
             return [], [ReleaseReservation.model_validate(common), voided]
 
 
-def split(reserved: BalanceReserved, kind: InvoiceKind, catalogue: Catalogue, line_cap: int = LINE_CAP) -> list[Part]:
-    """Every reserved fen in exactly one part, in a fixed order."""
+def split(reserved: BalanceReserved, wanted: Started, catalogue: Catalogue, line_cap: int = LINE_CAP) -> list[Part]:
+    """Every reserved fen in exactly one part, in a fixed order. Members apart unless consolidated; months together unless not wanted."""
+
+    def by_invoice(group: Group) -> tuple[str, int, int, str]:
+        member = 0 if wanted.consolidate else group.account_id
+        return group.subject, group.tax_percent, member, group.cycle if wanted.one_invoice_per_month else ""
+
     parts: list[Part] = []
-    for (subject, tax_percent), members in groupby(sorted(reserved.groups, key=_by_invoice), key=_by_invoice):
+    owners = {group.group_no: group for group in reserved.groups}
+    for (subject, tax_percent, *_), members in groupby(sorted(reserved.groups, key=by_invoice), key=by_invoice):
         for lines, shares in _capped(list(members), line_cap):
-            entity = catalogue.subjects[subject].legal_entity
-            parts.append(Part(len(parts) + 1, subject, entity, lines[0].content, tax_percent, kind, lines, shares))
+            entity, groups = catalogue.subjects[subject].legal_entity, [owners[share.group_no] for share in shares]
+            whose = tuple(sorted({group.account_id for group in groups}))
+            months = tuple(sorted({group.cycle for group in groups}))
+            said = (len(parts) + 1, subject, entity, lines[0].content, tax_percent, wanted.kind)
+            parts.append(Part(*said, lines, shares, whose, months))
     assert sum(part.gross_fen for part in parts) == reserved.total_fen
     return parts
-
-
-def _by_invoice(group: Group) -> tuple[str, int]:
-    return group.subject, group.tax_percent
 
 
 def _by_line(group: Group) -> tuple[str, str]:

@@ -4,10 +4,11 @@ from asyncpg import Connection, Record
 
 PAGE_MAX = 200
 
-REQUEST = """request_id, method, kind, numbers, cycles, subject, amount_fen, remark, status, cancel_wished, reason, detail,
+REQUEST = """request_id, method, kind, numbers, cycles, products, members, consolidate, one_invoice_per_month, subject, amount_fen, remark,
+    status, cancel_wished, reason, detail,
     created_at, closed_at"""
 INVOICE = """p.part_id, p.request_id, p.part_no, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind, p.gross_fen,
-    p.net_fen, p.tax_fen, p.status, p.serial, p.number, p.issued_at, p.specimen, p.reason, p.text, p.tries,
+    p.net_fen, p.tax_fen, p.members, p.cycles, p.status, p.serial, p.number, p.issued_at, p.specimen, p.reason, p.text, p.tries,
     coalesce((SELECT json_agg(json_build_object('name', d.name, 'media_type', d.media_type, 'size', d.size, 'sha256', d.sha256)
         ORDER BY d.name) FROM document d WHERE d.account_id = p.account_id AND d.part_id = p.part_id), '[]') AS files"""
 

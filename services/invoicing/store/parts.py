@@ -34,8 +34,8 @@ async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> N
         await db.execute(
             """
             INSERT INTO part (account_id, part_id, request_id, part_no, reservation_id, subject, legal_entity, content, tax_percent,
-                kind, gross_fen, net_fen, tax_fen, shares, lines, status, serial)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16)
+                kind, gross_fen, net_fen, tax_fen, shares, lines, status, serial, members, cycles)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', $16, $17, $18)
             """,
             fact.account_id,
             part_id,
@@ -53,6 +53,8 @@ async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> N
             json.dumps([share.model_dump() for share in part.shares]),
             json.dumps([asdict(line) for line in part.lines]),
             serial,
+            list(part.members),
+            list(part.cycles),
         )
         await db.execute(
             "INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($1, $2, $3)",

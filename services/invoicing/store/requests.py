@@ -38,8 +38,8 @@ async def add(db: Connection, new: Sequence[NewRequest], now: datetime) -> None:
             VALUES ($1, $11, $12, $13, $2, $14)
         )
         INSERT INTO request (account_id, request_id, method, kind, numbers, cycles, subject, amount_fen, remark, title, status,
-            created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'reserving', $14)
+            created_at, members, products, consolidate, one_invoice_per_month)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'reserving', $14, $15, $16, $17, $18)
         """,
         [
             (
@@ -57,6 +57,10 @@ async def add(db: Connection, new: Sequence[NewRequest], now: datetime) -> None:
                 one.ask.idempotency_key,
                 one.ask.digest,
                 now,
+                list(one.ask.members),
+                list(one.ask.products),
+                one.ask.consolidate,
+                one.ask.one_invoice_per_month,
             )
             for one in new
         ],
@@ -73,7 +77,7 @@ async def ledger_reserved(db: Connection, fact: BalanceReserved, now: datetime) 
             closed_at = CASE WHEN cancel_wished OR $5 THEN $4::timestamptz END,
             detail = $6
         WHERE account_id = $1 AND request_id = $2 AND status = 'reserving'
-        RETURNING kind, status
+        RETURNING kind, status, consolidate, one_invoice_per_month
         """,
         fact.account_id,
         fact.request_id,

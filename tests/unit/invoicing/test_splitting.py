@@ -1,6 +1,7 @@
 """Every reserved fen is in exactly one part, whatever the groups and their order."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -13,6 +14,7 @@ from shared.domain.tax import split_gross
 
 CATALOGUE = Catalogue.load()
 AT = datetime(2026, 3, 10, tzinfo=UTC)
+PLAIN = Started("general", "invoicing", consolidate=False, one_invoice_per_month=False)
 CONTENTS = sorted(CATALOGUE.contents)
 
 
@@ -47,7 +49,7 @@ def test_shares_and_lines_add_up_to_what_was_reserved(
 ) -> None:
     answer = reserved(amounts)
     taken: dict[int, int] = defaultdict(int)
-    for part in split(answer, "general", CATALOGUE, line_cap):
+    for part in split(answer, PLAIN, CATALOGUE, line_cap):
         assert len(part.lines) <= line_cap
         assert part.gross_fen == part.net_fen + part.tax_fen == sum(share.amount_fen for share in part.shares)
         for line in part.lines:
@@ -64,13 +66,13 @@ def test_the_order_of_groups_does_not_matter(amounts: list[tuple[str, str | None
     shuffled = list(answer.groups)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     other = answer.model_copy(update={"groups": tuple(shuffled)})
-    amounts_of = [(one.subject, one.gross_fen, one.net_fen) for one in split(answer, "general", CATALOGUE)]
-    assert [(one.subject, one.gross_fen, one.net_fen) for one in split(other, "general", CATALOGUE)] == amounts_of
+    amounts_of = [(one.subject, one.gross_fen, one.net_fen) for one in split(answer, PLAIN, CATALOGUE)]
+    assert [(one.subject, one.gross_fen, one.net_fen) for one in split(other, PLAIN, CATALOGUE)] == amounts_of
 
 
 @given(AMOUNTS)
 def test_one_part_for_each_subject_and_rate(amounts: list[tuple[str, str | None, int]]) -> None:
-    parts = split(reserved(amounts), "special", CATALOGUE)
+    parts = split(reserved(amounts), PLAIN, CATALOGUE)
     subjects = [part.subject for part in parts]
     assert len(subjects) == len(set(subjects))
     assert all(part.legal_entity == CATALOGUE.subjects[part.subject].legal_entity for part in parts)
@@ -79,6 +81,33 @@ def test_one_part_for_each_subject_and_rate(amounts: list[tuple[str, str | None,
 def test_a_request_cancelled_meanwhile_gives_back_and_a_stale_answer_changes_nothing() -> None:
     answer = reserved([("ALIYUN/soft", None, 100)])
     assert plan(answer, None, CATALOGUE) == ([], [])
-    parts, messages = plan(answer, Started("general", "voided"), CATALOGUE)
+    parts, messages = plan(answer, replace(PLAIN, status="voided"), CATALOGUE)
     assert parts == []
     assert isinstance(messages[0], ReleaseReservation)
+
+
+def of_members(*groups: tuple[int, str, int]) -> BalanceReserved:
+    """Account, month and sum of each group."""
+    plain = reserved([("ALIYUN/soft", None, fen) for _, _, fen in groups])
+    owned = [
+        group.model_copy(update={"account_id": account_id, "cycle": cycle})
+        for group, (account_id, cycle, _) in zip(plain.groups, groups, strict=True)
+    ]
+    return plain.model_copy(update={"groups": tuple(owned)})
+
+
+def figures(answer: BalanceReserved, wanted: Started) -> list[tuple[tuple[int, ...], tuple[str, ...], int, int]]:
+    return [(one.members, one.cycles, one.net_fen, one.tax_fen) for one in split(answer, wanted, CATALOGUE)]
+
+
+def test_members_apart_or_consolidated_have_the_same_gross_and_another_fen_of_tax() -> None:
+    answer = of_members((1, "202603", 33_333), (2, "202603", 66_667))
+    assert figures(answer, PLAIN) == [((1,), ("202603",), 31_446, 1_887), ((2,), ("202603",), 62_893, 3_774)]
+    assert figures(answer, replace(PLAIN, consolidate=True)) == [((1, 2), ("202603",), 94_340, 5_660)]
+
+
+def test_months_are_together_unless_one_invoice_for_each_is_wanted() -> None:
+    answer = of_members((1, "202601", 100), (1, "202602", 200))
+    assert [cycles for _, cycles, _, _ in figures(answer, PLAIN)] == [("202601", "202602")]
+    apart = replace(PLAIN, one_invoice_per_month=True)
+    assert [cycles for _, cycles, _, _ in figures(answer, apart)] == [("202601",), ("202602",)]
