@@ -1,0 +1,200 @@
+"""Anything told to the ledger in any order ends as the model says: answers, figures and books, on real PostgreSQL."""
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+from asyncpg import Connection
+from hypothesis import HealthCheck, Phase, given, settings
+
+from services.ledger import handlers
+from services.ledger.domain.balances import balance
+from services.ledger.store import pages
+from shared.contracts.billing import BillingFact
+from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, PartFact, Share
+from shared.contracts.ledger import (
+    BalanceReserved,
+    OffsetDeficit,
+    ReleaseReservation,
+    ReservationImpaired,
+    ReservationRefused,
+    ReservationReleased,
+    ReserveBalance,
+)
+from shared.contracts.message import Message, Park, Unacceptable
+from shared.domain.catalogue import Catalogue
+from shared.runtime.database import Database
+from tests.examples import MARCH_10, a_refund, an_order
+from tests.integration.ledger.books import MARCH_20, Ledger, a_part
+from tests.integration.ledger.checking import holds
+from tests.unit.ledger.model import Answer, Figures, Happening, Model, histories, split
+
+pytestmark = pytest.mark.database
+
+CATALOGUE = Catalogue.load()
+ACCOUNTS = itertools.count(1)
+"""Each example has an account of its own."""
+
+SETTINGS = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],  # to shrink over a database takes minutes; the machine over the rules is there for that
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+class Books:
+    """The handlers, each in its transaction, told what happens to one account."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.account_id = next(ACCOUNTS)
+        self.now = MARCH_20
+        self.reserved: dict[int, BalanceReserved] = {}
+
+    async def settle(self, number: str, subject: str, fen: int) -> set[int]:
+        at = MARCH_10 + timedelta(minutes=int(number[1:]))
+        return await self._bill(an_order(number, fen, self.account_id, subject, at))
+
+    async def refund(self, number: str, of: str, fen: int) -> set[int]:
+        return await self._bill(a_refund(number, of, fen, self.account_id))
+
+    async def _bill(self, fact: BillingFact) -> set[int]:
+        """The requests that are told that it hit what they hold."""
+        said = await self._told(partial(handlers.billing_facts, [fact], catalogue=CATALOGUE))
+        return {one.request_id for one in said if isinstance(one, ReservationImpaired)}
+
+    async def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
+        ask = ReserveBalance(
+            account_id=self.account_id,
+            request_id=request,
+            accounts=(self.account_id,),
+            numbers=tuple(numbers),
+            subject=subject,
+            amount_fen=amount,
+        )
+        return self._answer(await self._told(partial(handlers.reserve_balance, ask)))
+
+    async def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
+        ask = OffsetDeficit(
+            account_id=self.account_id,
+            request_id=request,
+            accounts=(self.account_id,),
+            numbers=tuple(numbers),
+            subject=subject,
+            amount_fen=amount,
+        )
+        return self._answer(await self._told(partial(handlers.offset_deficit, ask)))
+
+    def _answer(self, said: Sequence[Message | Park]) -> Answer:
+        (answer,) = [one for one in said if isinstance(one, BalanceReserved | ReservationRefused)]
+        if isinstance(answer, ReservationRefused):
+            return answer.reason, dict(answer.detail)
+        self.reserved[answer.request_id] = answer
+        figures = Counter({group.subject: group.amount_fen for group in answer.groups})
+        assert len(figures) == len(answer.groups), "one group for each subject"
+        assert answer.total_fen == sum(figures.values())
+        for pair in answer.offsets:
+            figures[pair.from_number] += pair.amount_fen
+        return "reserved", dict(figures)
+
+    async def book(self, request: int, part: int, wanted: str) -> None:
+        if part < 0:
+            return  # there is none: the request paid a deficit and no more
+        with contextlib.suppress(Unacceptable):  # a credit note before its invoice waits, parked
+            await self._told(partial(BOOKINGS[wanted], self._part(request, part, wanted)))
+
+    def _part(self, request: int, part: int, wanted: str) -> PartFact:
+        """Invoicing splits each group into the same parts as the model."""
+        reserved = self.reserved[request]
+        groups = {group.subject: group for group in reserved.groups}
+        parts = [
+            Share(group_no=groups[subject].group_no, amount_fen=fen)
+            for subject, fen in split({subject: group.amount_fen for subject, group in groups.items()})
+        ]
+        fact = a_part(reserved, part_id=100 * request + part)
+        told = {"account_id": self.account_id, "shares": (parts[part],), "gross_fen": parts[part].amount_fen}
+        return KINDS[wanted].model_validate(
+            {
+                name: value
+                for name, value in (fact.model_dump() | told | MORE).items()
+                if name in KINDS[wanted].model_fields
+            }
+        )
+
+    async def release(self, request: int) -> int | None:
+        ask = ReleaseReservation(account_id=self.account_id, request_id=request)
+        said = await self._told(partial(handlers.release_reservation, ask))
+        return next((one.released_fen for one in said if isinstance(one, ReservationReleased)), None)
+
+    async def _told(
+        self, handler: Callable[[Connection, datetime], Awaitable[Sequence[Message | Park]]]
+    ) -> Sequence[Message | Park]:
+        self.now += timedelta(seconds=1)
+        async with self.database.transaction() as db:
+            return await handler(db, self.now)
+
+    # what is to be seen
+
+    async def state(self) -> dict[str, Figures]:
+        query = """
+            SELECT number, refunded_fen, invoiceable_fen, reserved_fen, invoiced_fen, offset_fen FROM item WHERE account_id = $1
+        """
+        async with self.database.read() as db:
+            return {row[0]: tuple(row)[1:] for row in await db.fetch(query, self.account_id)}
+
+    async def balances(self) -> dict[str, tuple[int, int]]:
+        async with self.database.read() as db:
+            found = [balance(one) for one in await pages.sums(db, self.account_id, self.now)]
+        return {one.subject: (one.available_fen, one.deficit_fen) for one in found}
+
+
+BOOKINGS = {
+    "issued": handlers.invoice_issued,
+    "released": handlers.invoice_failed,
+    "credited": handlers.invoice_credited,
+}
+KINDS: dict[str, type[PartFact]] = {"issued": InvoiceIssued, "released": InvoiceFailed, "credited": InvoiceCredited}
+MORE = {"reason": "X", "red_number": "1" * 20, "credited_at": MARCH_20}
+
+
+async def told(books: Books, happenings: Sequence[Happening], times: int = 1) -> Model:
+    """Both are told the same, and say the same; the model once."""
+    model = Model()
+    for happening in happenings:
+        expected = happening.on(model)
+        assert await happening.on(books) == expected, happening
+        for _ in range(times - 1):
+            again = await happening.on(books)
+            assert happening.what not in {"reserve", "offset"} or again == expected
+        assert await books.state() == model.state(), happening
+    return model
+
+
+@settings(SETTINGS, max_examples=50)
+@given(histories())
+async def test_the_ledger_does_what_the_model_says(ledger: Ledger, happenings: list[Happening]) -> None:
+    books = Books(ledger.database)
+    model = await told(books, happenings)
+    subjects = {order.subject for order in model.orders.values()}
+    assert await books.balances() == {one: (model.available(one), model.deficit(one)) for one in subjects}
+    await holds(ledger.database)
+
+
+@settings(SETTINGS, max_examples=12)
+@given(histories())
+async def test_what_is_told_twice_ends_as_told_once(ledger: Ledger, happenings: list[Happening]) -> None:
+    books = Books(ledger.database)
+    model = await told(books, happenings, times=2)
+    end = await books.state()
+    for happening in happenings:
+        waits = happening.what == "refund" and happening.arguments[0] in model.waiting
+        if happening.what in {"settle", "refund", "reserve", "offset"} and not waits:
+            await happening.on(books)
+    assert await books.state() == end, "and once more, long after"
+    await holds(ledger.database)

@@ -1,0 +1,388 @@
+"""What the ledger should do, in as few words as there are for it (R-3, R-4, D-11, D-13, D-24), and what can happen to it.
+
+`Model` is an account with one figure for each bucket of an order. What happens is a value that any ledger can be told with `on`:
+the model, the rules over a table in memory, the handlers over a database.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from hypothesis import strategies as st
+
+SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS")
+ORDERS = 8
+PARTS_OF_A_GROUP = 1
+"""Two, once a part that is issued takes its own fen and not those of a part that was released (bug B1)."""
+
+COUNTS = {(None, "issued"), (None, "released"), ("released", "issued"), ("issued", "credited")}
+"""What was said of a part before, and what counts after that."""
+
+Figures = tuple[int, int, int, int, int]
+"""Refunded, invoiceable, reserved, invoiced, offset fen."""
+Answer = tuple[str, dict[str, int | str]]
+"""The reason of a refusal and its figures; or "reserved" and what is held of each subject and paid by each order."""
+
+
+@dataclass
+class Order:
+    subject: str
+    settled: int
+    refunded: int = 0
+    reserved: int = 0
+    invoiced: int = 0
+    offset: int = 0
+
+    @property
+    def can(self) -> int:
+        return self.settled - self.refunded - self.reserved - self.invoiced - self.offset
+
+    @property
+    def figures(self) -> Figures:
+        return self.refunded, self.can, self.reserved, self.invoiced, self.offset
+
+
+@dataclass
+class Request:
+    """What it took of each order and paid of deficits: positive for who paid, negative for who was paid."""
+
+    held: dict[str, int] = field(default_factory=dict)
+    free: dict[str, int] = field(default_factory=dict)
+    invoiced: dict[str, int] = field(default_factory=dict)
+    paid: dict[str, int] = field(default_factory=dict)
+    of_part: dict[int, dict[str, int]] = field(default_factory=dict)
+    """What each part that was issued took."""
+
+
+def oldest(amounts: Mapping[str, int], want: int) -> dict[str, int]:
+    """Up to `want`, oldest first: the number says the age."""
+    taken = {}
+    for number in sorted(amounts):
+        taken[number] = max(0, min(amounts[number], want - sum(taken.values())))
+    return {number: fen for number, fen in taken.items() if fen}
+
+
+def shift(start: dict[str, int], end: dict[str, int], amounts: Mapping[str, int]) -> None:
+    for number, fen in amounts.items():
+        start[number] -= fen
+        end[number] = end.get(number, 0) + fen
+
+
+class Model:
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.refunds: dict[str, tuple[str, int]] = {}
+        self.waiting: list[str] = []
+        self.answers: dict[int, Answer] = {}
+        self.requests: dict[int, Request] = {}
+        self.parts: dict[tuple[int, int], str] = {}
+
+    def state(self) -> dict[str, Figures]:
+        return {number: order.figures for number, order in self.orders.items()}
+
+    def available(self, subject: str) -> int:
+        return sum(max(order.can, 0) for order in self.orders.values() if order.subject == subject)
+
+    def deficit(self, subject: str) -> int:
+        return sum(max(-order.can, 0) for order in self.orders.values() if order.subject == subject)
+
+    # billing
+
+    def settle(self, number: str, subject: str, fen: int) -> set[int]:
+        self.orders.setdefault(number, Order(subject, fen))
+        return self._match("")
+
+    def refund(self, number: str, of: str, fen: int) -> set[int]:
+        if number not in self.refunds:
+            self.refunds[number] = (of, fen)
+            self.waiting.append(number)
+        return self._match(number if self.refunds[number] == (of, fen) else "")
+
+    def _match(self, new: str) -> set[int]:
+        """Refunds whose order is here count once and whole, or are refused. Returns the requests that hold something of it."""
+        hit = set()
+        for number in self.waiting[:]:
+            of, fen = self.refunds[number]
+            order = self.orders.get(of)
+            if order is not None and fen <= order.settled - order.refunded:
+                order.refunded += fen
+                self.waiting.remove(number)
+                hit |= {name for name, request in self.requests.items() if request.held.get(of)}
+            elif order is not None and number == new:
+                self.waiting.remove(number)
+                del self.refunds[number]
+        return hit
+
+    # requests
+
+    def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
+        if request not in self.answers:
+            self.answers[request] = self._reserve(request, numbers, subject, amount)
+        return self.answers[request]
+
+    def _reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
+        chosen = self._chosen(numbers, subject)
+        if (refused := self._unselectable(chosen, numbers, amount)) is not None:
+            return refused
+        have = self._by_subject(chosen)
+        owed = {one: self.deficit(one) for one in self._indebted() if have.get(one)}
+        need, has, owes = sum(owed.values()) + (amount or 0), sum(have.values()), sum(owed.values())
+        if has < (need if amount else not owes):
+            reason = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if owes else "INSUFFICIENT_INVOICEABLE"
+            return _short(reason, need or 1, has, **({"deficit_fen": owes} if owes else {}))
+        for one, fen in owed.items():
+            if have[one] < fen:
+                figures = {"subject": one, "deficit_fen": fen, "have_fen": have[one]}
+                return "DEFICIT_NOT_COVERED", figures | {"shortfall_fen": fen - have[one]}
+        paid = {one: self._pay(request, chosen, one, fen) for one, fen in owed.items()}
+        taken = oldest({number: max(self.orders[number].can, 0) for number in chosen}, amount or has)
+        for number, fen in taken.items():
+            self.orders[number].reserved += fen
+        self.requests.setdefault(request, Request()).held = taken
+        return self._granted(taken, paid.values())
+
+    def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
+        if request not in self.answers:
+            self.answers[request] = self._offset(request, numbers, subject, amount)
+        return self.answers[request]
+
+    def _offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
+        chosen = self._chosen(numbers, subject)
+        if (refused := self._unselectable(chosen, numbers, amount)) is not None:
+            return refused
+        owes, has = self.deficit(subject), self._by_subject(chosen).get(subject, 0)
+        need = amount or owes
+        if not 0 < need <= owes:
+            return "OFFSET_ABOVE_DEFICIT", {"subject": subject, "need_fen": need, "deficit_fen": owes}
+        if has < need:
+            return _short("DEFICIT_NOT_COVERED", need, has, subject=subject, deficit_fen=owes)
+        return self._granted({}, [self._pay(request, chosen, subject, need)])
+
+    def _chosen(self, numbers: Sequence[str], subject: str | None) -> list[str]:
+        return [
+            number
+            for number, order in sorted(self.orders.items())
+            if (number in numbers if numbers else order.can > 0) and subject in (None, order.subject)
+        ]
+
+    def _unselectable(self, chosen: Sequence[str], numbers: Sequence[str], amount: int | None) -> Answer | None:
+        for number in numbers:
+            if number not in chosen:
+                return "ITEM_NOT_INVOICEABLE", {"number": number}
+        for number in chosen:
+            if numbers and amount is None and self.orders[number].can <= 0 < self.orders[number].reserved:
+                return "ITEM_LOCKED", {"number": number}
+        return None
+
+    def _by_subject(self, chosen: Iterable[str]) -> dict[str, int]:
+        orders = [self.orders[number] for number in chosen]
+        return {one: sum(max(order.can, 0) for order in orders if order.subject == one) for one in SUBJECTS}
+
+    def _indebted(self) -> list[str]:
+        """Subjects with a deficit, by their oldest."""
+        return list(dict.fromkeys(order.subject for _, order in sorted(self.orders.items()) if order.can < 0))
+
+    def _pay(self, request: int, chosen: Sequence[str], subject: str, fen: int) -> dict[str, int]:
+        """Oldest first on both sides; who paid how much."""
+        ours = {number: order for number, order in self.orders.items() if order.subject == subject}
+        costs = oldest({number: max(ours[number].can, 0) for number in chosen if number in ours}, fen)
+        debts = oldest({number: max(-order.can, 0) for number, order in ours.items()}, fen)
+        paid = self.requests.setdefault(request, Request()).paid
+        for number, amount in [*costs.items(), *((number, -debt) for number, debt in debts.items())]:
+            ours[number].offset += amount
+            paid[number] = paid.get(number, 0) + amount
+        return costs
+
+    def _granted(self, taken: Mapping[str, int], paid: Iterable[Mapping[str, int]]) -> Answer:
+        held: dict[str, int | str] = {}
+        for number, fen in taken.items():
+            subject = self.orders[number].subject
+            held[subject] = int(held.get(subject, 0)) + fen
+        return "reserved", held | {number: fen for one in paid for number, fen in one.items()}
+
+    # what becomes of them
+
+    def parts_of(self, request: int) -> list[tuple[str, int]]:
+        reason, held = self.answers.get(request, ("", {}))
+        return split({one: int(held[one]) for one in SUBJECTS if reason == "reserved" and one in held})
+
+    def book(self, request: int, part: int, wanted: str) -> None:
+        before = self.parts.get((request, part))
+        if (before, wanted) not in COUNTS or part < 0:
+            return
+        self.parts[request, part] = wanted
+        ours = self.requests[request]
+        if wanted == "credited":  # it stays counted as invoiced by the request, and deficits stay paid
+            for number, fen in ours.of_part[part].items():
+                self.orders[number].invoiced -= fen
+            return
+        subject, share = self.parts_of(request)[part]
+        held = oldest(self._of_subject(ours.held, subject), share)
+        self._end(ours, held, wanted)
+        if wanted == "issued":  # a document that exists counts, whatever was given back
+            late = oldest(self._of_subject(ours.free, subject), share - sum(held.values()))
+            shift(ours.free, ours.invoiced, late)
+            for number, fen in late.items():
+                self.orders[number].invoiced += fen
+            ours.of_part[part] = {number: held.get(number, 0) + late.get(number, 0) for number in held | late}
+        self._undo(ours)
+
+    def _of_subject(self, amounts: Mapping[str, int], subject: str) -> dict[str, int]:
+        return {number: fen for number, fen in amounts.items() if self.orders[number].subject == subject}
+
+    def release(self, request: int) -> int | None:
+        """How much comes back; None when there never was a reservation."""
+        if self.answers.get(request, ("",))[0] != "reserved":
+            return None
+        ours = self.requests.setdefault(request, Request())
+        fen = sum(ours.held.values())
+        self._end(ours, dict(ours.held), "released")
+        self._undo(ours)
+        return fen
+
+    def _end(self, ours: Request, amounts: Mapping[str, int], wanted: str) -> None:
+        shift(ours.held, ours.invoiced if wanted == "issued" else ours.free, amounts)
+        for number, fen in amounts.items():
+            self.orders[number].reserved -= fen
+            self.orders[number].invoiced += fen if wanted == "issued" else 0
+
+    def _undo(self, ours: Request) -> None:
+        """A request that comes to nothing leaves the deficits as they were."""
+        if not any(ours.held.values()) and not any(ours.invoiced.values()):
+            for number, fen in ours.paid.items():
+                self.orders[number].offset -= fen
+            ours.paid = {}
+
+
+def split(groups: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Subject and share of each part, as invoicing might make them."""
+    return [
+        (one, share)
+        for one in SUBJECTS
+        for part in range(PARTS_OF_A_GROUP)
+        if (share := (groups.get(one, 0) + part) // PARTS_OF_A_GROUP)
+    ]
+
+
+def _short(reason: str, need: int, have: int, **more: int | str) -> Answer:
+    return reason, {"need_fen": need, "have_fen": have, "shortfall_fen": need - have, **more}
+
+
+# what can happen
+
+
+class Told(Protocol):
+    """Whatever can be told what happened: at once, or to be awaited."""
+
+    def settle(self, number: str, subject: str, fen: int) -> Any: ...  # noqa: ANN401
+    def refund(self, number: str, of: str, fen: int) -> Any: ...  # noqa: ANN401
+    def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Any: ...  # noqa: ANN401
+    def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Any: ...  # noqa: ANN401
+    def book(self, request: int, part: int, wanted: str) -> Any: ...  # noqa: ANN401
+    def release(self, request: int) -> Any: ...  # noqa: ANN401
+
+
+@dataclass(frozen=True)
+class Happening:
+    """`what` is told with these arguments. Twice is a redelivery; a number used before with another amount is a conflict."""
+
+    what: str
+    arguments: tuple[Any, ...]
+
+    def on(self, ledger: Told) -> Any:  # noqa: ANN401
+        return getattr(ledger, self.what)(*self.arguments)
+
+
+def seldom(draw: st.DrawFn) -> bool:
+    return draw(st.integers(0, 9)) == 7
+
+
+@st.composite
+def next_of(draw: st.DrawFn, model: Model) -> Happening:
+    """Something that could happen now: mostly about what there is, now and then about what there is not, or not yet."""
+    kinds = ["settle", "refund"]
+    kinds += ["reserve"] * (3 if any(map(model.available, SUBJECTS)) else 1)
+    kinds += ["book", "book", "book", "release"] if model.requests else []
+    kinds += ["offset"] if any(map(model.deficit, SUBJECTS)) else []
+    return Happening(kind := draw(st.sampled_from(kinds)), draw(ARGUMENTS[kind](model)))
+
+
+@st.composite
+def _settle(draw: st.DrawFn, model: Model) -> tuple[str, str, int]:
+    places = [place for place in range(ORDERS) if f"O{place}" not in model.orders]
+    place = draw(st.integers(0, ORDERS - 1) if not places or seldom(draw) else st.sampled_from(places))
+    return f"O{place}", SUBJECTS[place % len(SUBJECTS)], draw(st.integers(1, 100))
+
+
+@st.composite
+def _refund(draw: st.DrawFn, model: Model) -> tuple[str, str, int]:
+    """Of what is invoiced or held, so that there are deficits; now and then of what never was, or under a number known before."""
+    number = draw(st.integers(0, len(model.refunds))) if seldom(draw) else len(model.refunds)
+    ended = [number for number, order in model.orders.items() if order.invoiced or order.reserved]
+    of = f"O{draw(st.integers(0, ORDERS - 1))}" if not ended or seldom(draw) else draw(st.sampled_from(ended))
+    order = model.orders.get(of)
+    left = 60 if order is None or seldom(draw) else max(1, order.settled - order.refunded)
+    return f"F{number:02}", of, draw(st.integers(1, left))
+
+
+@st.composite
+def _reserve(draw: st.DrawFn, model: Model) -> tuple[int, tuple[str, ...], str | None, int | None]:
+    numbers = _numbers(draw, model)
+    have, owed = sum(map(model.available, SUBJECTS)), sum(map(model.deficit, SUBJECTS))
+    edge = [max(1, have - owed + n) for n in (-1, 0, 1)]
+    amount = draw(st.one_of(st.none(), st.none(), st.integers(1, have + 1), st.sampled_from(edge)))
+    subject = draw(st.sampled_from([None, *SUBJECTS])) if not numbers or seldom(draw) else None
+    return _request(draw, model), numbers, subject, amount
+
+
+@st.composite
+def _offset(draw: st.DrawFn, model: Model) -> tuple[int, tuple[str, ...], str, int | None]:
+    subject = draw(st.sampled_from([one for one in SUBJECTS if model.deficit(one)]))
+    amount = draw(st.one_of(st.none(), st.integers(1, model.deficit(subject) + 1)))
+    return _request(draw, model), _numbers(draw, model) if seldom(draw) else (), subject, amount
+
+
+def _request(draw: st.DrawFn, model: Model) -> int:
+    """A new one; now and then one that was decided before."""
+    return draw(st.sampled_from(sorted(model.answers))) if model.answers and seldom(draw) else len(model.answers) + 1
+
+
+def _numbers(draw: st.DrawFn, model: Model) -> tuple[str, ...]:
+    free = sorted(number for number, order in model.orders.items() if order.can > 0)
+    if not free or seldom(draw):
+        return tuple(draw(st.lists(st.sampled_from([f"O{n}" for n in range(ORDERS)]), max_size=2, unique=True)))
+    return tuple(draw(st.lists(st.sampled_from(free), max_size=3, unique=True)))
+
+
+@st.composite
+def _book(draw: st.DrawFn, model: Model) -> tuple[int, int, str]:
+    parts = [(request, part) for request in model.requests for part in range(len(model.parts_of(request)))]
+    if not parts:
+        return next(iter(model.requests)), -1, "issued"
+    fresh = [one for one in parts if one not in model.parts]
+    part = draw(st.sampled_from(parts if not fresh or seldom(draw) else fresh))
+    wanted = ["issued", "issued", "released"] if part in fresh else ["issued", "released", "credited"]
+    return *part, draw(st.sampled_from(wanted))
+
+
+def _release(model: Model) -> st.SearchStrategy[tuple[int]]:
+    return st.sampled_from(sorted(model.answers)).map(lambda request: (request,))
+
+
+ARGUMENTS: dict[str, Callable[[Model], st.SearchStrategy[tuple[Any, ...]]]] = {
+    "settle": _settle,
+    "refund": _refund,
+    "reserve": _reserve,
+    "offset": _offset,
+    "book": _book,
+    "release": _release,
+}
+
+
+@st.composite
+def histories(draw: st.DrawFn, least: int = 20, most: int = 40) -> list[Happening]:
+    model, happened = Model(), list[Happening]()
+    for _ in range(draw(st.integers(least, most))):
+        happened.append(draw(next_of(model)))
+        happened[-1].on(model)
+    return happened
