@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from tests.bench import growth, ingest, large, race, stack
+from tests.bench import growth, ingest, large, race, reading, stack
 from tests.bench.report import Measured, show
 from tests.bench.stand import Stand
 
@@ -28,6 +28,10 @@ MEASUREMENTS: dict[str, Measure] = {
     "reserve.race.1000_accounts": race.thousand_accounts,
     "release.1m.all": large.everything,
     "release.1m.longest_lock": large.everything,
+    "items.page.1m": reading.looking,
+    "items.page.1m.filtered": reading.looking,
+    "balance.1m": reading.looking,
+    "months.1m": reading.looking,
 }
 
 

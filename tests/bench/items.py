@@ -11,6 +11,7 @@ from shared.runtime.database import Database
 
 MILLION, MANY_ACCOUNTS, FEN = 1_000_000, 100_000, 100
 BEGINNING = datetime(2024, 12, 31, 16, tzinfo=UTC)
+SECONDS_APART = 31
 """The year 2025 in Shanghai; with 31 seconds between them, a million items fill its twelve months."""
 
 ITEMS = """
@@ -18,7 +19,7 @@ ITEMS = """
         occurred_at, arrived_at, opens_at, settled_fen, invoiceable_fen)
     SELECT account_id, 'order', 'P' || lpad(n::text, 9, '0'), 1, decode(md5(n::text), 'hex'), to_char(local, 'YYYYMM'), $5, $6, $7, $8, $9,
         at, at, date_trunc('month', local) AT TIME ZONE 'Asia/Shanghai', $10, $10
-    FROM generate_series($1::bigint, $2) AS n, LATERAL (SELECT $3::timestamptz + n % 1000000 * interval '31 seconds' AS at) AS t,
+    FROM generate_series($1::bigint, $2) AS n, LATERAL (SELECT $3::timestamptz + n % 1000000 * $11 * interval '1 second' AS at) AS t,
         LATERAL (SELECT at AT TIME ZONE 'Asia/Shanghai' AS local, 1 + n * 7919 % $4 AS account_id) AS l
 """
 SUMS = """
@@ -36,7 +37,15 @@ async def fill(database: Database, items: int, accounts: int) -> None:
     order = OrderPaid(account_id=1, number="P", occurred_at=BEGINNING, lines=(line,))
     catalogue = Catalogue.load()
     (like,) = sort_out([order], catalogue).items
-    alike = (like.subject, like.content, like.tax_percent, catalogue.version, like.item_name, like.settled_fen)
+    alike = (
+        like.subject,
+        like.content,
+        like.tax_percent,
+        catalogue.version,
+        like.item_name,
+        like.settled_fen,
+        SECONDS_APART,
+    )
     owner = await asyncpg.connect(database.dsn, timeout=60)
     for first in range(0, items, STEP):
         last = min(first + STEP, items) - 1

@@ -34,10 +34,12 @@ def median(values: Sequence[float]) -> float:
 
 def show(measured: Measured) -> None:
     beside = (
-        f"{measured.yardstick}: {measured.yardstick_value:,.1f}   ratio {measured.ratio:.2f}" if measured.ratio else ""
+        f"{measured.yardstick}: {_short(measured.yardstick_value or 0)}   ratio {measured.ratio:.2f}"
+        if measured.ratio is not None
+        else ""
     )
     sys.stdout.write(
-        f"{measured.bench:<32} {measured.value:>12,.1f} {measured.unit:<10} {measured.rounds} rounds   {beside}\n"
+        f"{measured.bench:<32} {_short(measured.value):>10} {measured.unit:<10} {measured.rounds} rounds   {beside}\n"
     )
     sys.stdout.flush()
     commit = subprocess.run(
@@ -47,3 +49,7 @@ def show(measured: Measured) -> None:
     FILE.parent.mkdir(exist_ok=True)
     with FILE.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def _short(value: float) -> str:
+    return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
