@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from asyncpg import Connection
@@ -154,7 +155,7 @@ class Books:
         return {one.subject: (one.available_fen, one.deficit_fen) for one in found}
 
 
-BOOKINGS = {
+BOOKINGS: dict[str, Callable[[Any, Connection, datetime], Awaitable[list[Message]]]] = {
     "issued": handlers.invoice_issued,
     "released": handlers.invoice_failed,
     "credited": handlers.invoice_credited,

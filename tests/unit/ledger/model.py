@@ -56,7 +56,7 @@ class Request:
 
 def oldest(amounts: Mapping[str, int], want: int) -> dict[str, int]:
     """Up to `want`, oldest first: the number says the age."""
-    taken = {}
+    taken: dict[str, int] = {}
     for number in sorted(amounts):
         taken[number] = max(0, min(amounts[number], want - sum(taken.values())))
     return {number: fen for number, fen in taken.items() if fen}
@@ -132,8 +132,8 @@ class Model:
             return _short(reason, need or 1, has, **({"deficit_fen": owes} if owes else {}))
         for one, fen in owed.items():
             if have[one] < fen:
-                figures = {"subject": one, "deficit_fen": fen, "have_fen": have[one]}
-                return "DEFICIT_NOT_COVERED", figures | {"shortfall_fen": fen - have[one]}
+                short = {"deficit_fen": fen, "have_fen": have[one], "shortfall_fen": fen - have[one]}
+                return "DEFICIT_NOT_COVERED", {"subject": one, **short}
         paid = {one: self._pay(request, chosen, one, fen) for one, fen in owed.items()}
         taken = oldest({number: max(self.orders[number].can, 0) for number in chosen}, amount or has)
         for number, fen in taken.items():
