@@ -1,10 +1,12 @@
 """Reservations on an account of a million open items, by amount, through the real handler; the largest through its workers as well."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from services.ledger import handlers
@@ -18,6 +20,7 @@ from shared.runtime.service import Runtime
 from tests.bench.items import BEGINNING, FEN, MILLION, one_account_of_a_million
 from tests.bench.report import Measured, median
 from tests.bench.stand import Stand, in_memory
+from tests.bench.weather import Weather
 
 ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL = 1, 15, 5
 PROBE_PAUSE_SECONDS = 0.005
@@ -77,12 +80,13 @@ class Probes:
     runtime: Runtime
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     waits: list[float] = field(default_factory=list)
+    weather: Weather = field(default_factory=Weather)
 
     async def one(self) -> None:
         number = next(self.numbers)
-        self.waits.append(await milliseconds(self._take_in(number)))
         ask = ask_for(10_000_000 + number, 1).model_copy(update={"amount_fen": 1})
-        self.waits.append(await milliseconds(reserve(self.runtime, ask)))
+        for work in (partial(self._take_in, number), partial(reserve, self.runtime, ask)):
+            self.waits.append(await milliseconds(self.weather.waited_out(work)))
 
     async def _take_in(self, number: int) -> None:
         line = Line(subject="ALIYUN_SERVICE", item_name="云服务器", cash_fen=FEN)
@@ -103,7 +107,8 @@ class Probes:
             await while_this
         finally:
             probing.cancel()
-            await asyncio.wait([probing])
+            with contextlib.suppress(asyncio.CancelledError):
+                await probing
         return max(self.waits)
 
 
@@ -114,6 +119,7 @@ class AllFound:
     alone_ms: list[float] = field(default_factory=list)
     reserve_ms: list[float] = field(default_factory=list)
     release_ms: list[float] = field(default_factory=list)
+    deadlocks: int = 0
 
 
 async def everything(stand: Stand) -> list[Measured]:
@@ -129,6 +135,7 @@ async def everything(stand: Stand) -> list[Measured]:
         Measured("reserve.1m.longest_lock", max(found.reserve_ms), "ms", ROUNDS_ALL, beside, alone),
         Measured("release.1m.all", median(found.release_seconds), "s", ROUNDS_ALL),
         Measured("release.1m.longest_lock", max(found.release_ms), "ms", ROUNDS_ALL, beside, alone),
+        Measured("reserve.1m.deadlocks", found.deadlocks, "in all", ROUNDS_ALL),
     ]
 
 
@@ -152,6 +159,7 @@ async def _reserve_and_release(runtime: Runtime, found: AllFound) -> None:
     release = ReleaseReservation(account_id=ACCOUNT, request_id=request_id)
     given_back = timed(handlers.release_reservation, release, "ReservationReleased")
     found.release_ms.append(await probes.longest(both(found.release_seconds, given_back)))
+    found.deadlocks += probes.weather.deadlocks
 
 
 @asynccontextmanager

@@ -2,21 +2,20 @@
 
 import asyncio
 import time
+from functools import partial
 
-import asyncpg
-
-from services.ledger import handlers
 from shared.contracts.ledger import BalanceReserved, ReserveBalance
-from shared.runtime.database import WEATHER, Database
+from shared.runtime.database import Database
 from shared.runtime.service import Runtime
 from tests.bench.items import FEN, a_thousand_accounts, one_account_of_a_thousand
+from tests.bench.large import reserve
 from tests.bench.report import Measured, median
 from tests.bench.stand import Fill, Stand, in_memory
+from tests.bench.weather import Weather
 
 ROUNDS, AT_ONCE = 5, 16
 ASKS, ITEMS = 600, 2
 """Together more than one account of a thousand items has."""
-TRIES_MAX = 20
 
 HELD = """
     SELECT (SELECT coalesce(sum(reserved_fen), 0) FROM item) AS items, (SELECT sum(reserved_fen) FROM balance_sum) AS sums,
@@ -26,12 +25,12 @@ HELD = """
 
 
 class Race:
-    """As many askers at once, each with the next question of the list; weather is tried again, as the pipeline does."""
+    """As many askers at once, each with the next question of the list."""
 
     def __init__(self, runtime: Runtime, accounts: int) -> None:
         self._runtime = runtime
         self._asks = iter([self._ask(number, 1 + number % accounts) for number in range(1, ASKS + 1)])
-        self.deadlocks = 0
+        self.weather = Weather()
         self.held_fen = 0
 
     @staticmethod
@@ -48,21 +47,8 @@ class Race:
 
     async def _one_after_the_other(self) -> None:
         for ask in self._asks:
-            for _ in range(TRIES_MAX):
-                if await self._answered(ask):
-                    break
-            else:
-                raise TimeoutError(f"no answer in {TRIES_MAX} tries")
-
-    async def _answered(self, ask: ReserveBalance) -> bool:
-        try:
-            async with self._runtime.database.transaction() as db:
-                (answer,) = await handlers.reserve_balance(ask, db, self._runtime.clock.now())
-        except WEATHER as error:
-            self.deadlocks += isinstance(error, asyncpg.DeadlockDetectedError)
-            return False
-        self.held_fen += answer.total_fen if isinstance(answer, BalanceReserved) else 0
-        return True
+            (answer,) = await self.weather.waited_out(partial(reserve, self._runtime, ask))
+            self.held_fen += answer.total_fen if isinstance(answer, BalanceReserved) else 0
 
 
 async def one_account(stand: Stand) -> list[Measured]:
@@ -79,7 +65,7 @@ async def _race(stand: Stand, bench: str, fill: Fill, accounts: int) -> list[Mea
         async with stand.ledger(fill, connections=AT_ONCE) as database:
             race = Race(in_memory(database), accounts)
             rates.append(await race.run())
-            deadlocks.append(race.deadlocks)
+            deadlocks.append(race.weather.deadlocks)
             await no_overspend(database, race.held_fen)
     return [
         Measured(bench, median(rates), "asks/s", ROUNDS),
