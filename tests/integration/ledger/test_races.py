@@ -1,0 +1,188 @@
+"""Many at once, many times over: whatever the order, nobody gets what is not there, and everybody gets what is.
+
+Each round has an account of its own. A deadlock or a twin's row is weather, as for the runtime: it is tried again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+import pytest
+
+from services.ledger.app import MIGRATIONS
+from shared.runtime.database import Database
+from tests.databases import Databases
+from tests.integration.ledger.checking import holds
+from tests.integration.ledger.test_machine import Books
+
+pytestmark = pytest.mark.database
+
+CONNECTIONS, ROUNDS, TRIES_MAX = 30, 50, 30
+SERVICE = "ALIYUN_SERVICE"
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def crowd(databases: Databases) -> AsyncIterator[Database]:
+    """A ledger with thirty connections; after the race its books are right."""
+    database = await databases.open(MIGRATIONS, CONNECTIONS)
+    yield database
+    await holds(database)
+    await database.close()
+    await databases.drop(database.dsn)
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(TRIES_MAX):
+        try:
+            return await work()
+        except (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError):
+            continue
+    raise AssertionError("weather for ever")
+
+
+async def at_once(*works: Callable[[], Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*map(patiently, works))
+
+
+async def rounds(one: Callable[[Books], Awaitable[None]], crowd: Database, together: int, count: int = ROUNDS) -> None:
+    """Some run beside each other, each on its own account, so that all connections are busy."""
+    for _ in range(0, count, together):
+        await asyncio.gather(*(one(Books(crowd)) for _ in range(together)))
+
+
+async def figures(books: Books) -> tuple[int, int, int, int]:
+    """Reserved, invoiced, available, deficit."""
+    state = await books.state()
+    available, deficit = (await books.balances())[SERVICE]
+    return sum(one[2] for one in state.values()), sum(one[3] for one in state.values()), available, deficit
+
+
+async def orders(books: Books, *amounts: int) -> None:
+    for place, fen in enumerate(amounts):
+        await books.settle(f"O{place}", SERVICE, fen)
+
+
+async def owing(books: Books, fen: int) -> None:
+    """O0 was invoiced in full and then refunded by that much."""
+    await orders(books, 1000)
+    await books.reserve(1, (), None, None)
+    await books.book(1, 0, "issued")
+    await books.refund("F0", "O0", fen)
+
+
+def granted(answers: list[Any]) -> int:
+    """What was reserved altogether."""
+    return sum(sum(figures.values()) for reason, figures in answers if reason == "reserved")
+
+
+async def test_thirty_requests_for_ten_orders(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, *[100] * 10)
+        asks = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, CONNECTIONS + 1)]
+        answers = await at_once(*asks)
+        assert sorted(reason for reason, _ in answers) == ["INSUFFICIENT_INVOICEABLE"] * 20 + ["reserved"] * 10
+        assert await figures(books) == (1000, 0, 0, 0)
+
+    await rounds(race, crowd, together=1, count=ROUNDS // 3)
+
+
+async def test_requests_for_orders_that_overlap(crowd: Database) -> None:
+    """Each names two of four orders in a ring: at least one and at most two of them can have both."""
+
+    async def race(books: Books) -> None:
+        await orders(books, *[100] * 4)
+        asks = [lambda n=n: books.reserve(n + 1, (f"O{n % 4}", f"O{(n + 1) % 4}"), None, 200) for n in range(6)]
+        total = granted(await at_once(*asks))
+        assert total in {200, 400}
+        assert await figures(books) == (total, 0, 400 - total, 0)
+
+    await rounds(race, crowd, together=5)
+
+
+async def test_a_request_against_a_refund(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, 100, 50)
+        answer, told = await at_once(lambda: books.reserve(1, (), None, None), lambda: books.refund("F0", "O0", 60))
+        total = granted([answer])
+        assert (total, told) in [(90, set()), (150, {1})], "it comes first and is counted, or after it and is told"
+        assert await figures(books) == (total, 0, 0, total - 90)
+
+    await rounds(race, crowd, together=10)
+
+
+async def test_a_document_against_a_refund(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, 100)
+        await books.reserve(1, (), None, None)
+        _, told = await at_once(lambda: books.book(1, 0, "issued"), lambda: books.refund("F0", "O0", 60))
+        assert told <= {1}
+        assert await figures(books) == (0, 100, 0, 60)
+
+    await rounds(race, crowd, together=10)
+
+
+async def test_a_release_against_a_document_and_another_request(crowd: Database) -> None:
+    """The document exists whoever comes first; what another request got of it meanwhile is a deficit."""
+
+    async def race(books: Books) -> None:
+        await orders(books, 100)
+        await books.reserve(1, (), None, None)
+        released, _, other = await at_once(
+            lambda: books.release(1), lambda: books.book(1, 0, "issued"), lambda: books.reserve(2, (), None, 100)
+        )
+        total = granted([other])
+        assert released in {0, 100}
+        assert await figures(books) == (total, 100, 0, total)
+
+    await rounds(race, crowd, together=10)
+
+
+async def test_requests_against_orders_that_arrive(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, *[100] * 4)
+        asks = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, 7)]
+        arrivals = [lambda n=n: books.settle(f"O{n}", SERVICE, 100) for n in range(4, 8)]
+        answers = await at_once(*asks, *arrivals)
+        total = granted(answers[: len(asks)])
+        assert 400 <= total <= 600
+        assert await figures(books) == (total, 0, 800 - total, 0)
+
+    await rounds(race, crowd, together=3)
+
+
+async def test_a_deficit_paid_by_itself_against_requests(crowd: Database) -> None:
+    """Whoever comes first pays it, once; then there is enough for two of the three."""
+
+    async def race(books: Books) -> None:
+        await owing(books, 100)
+        await orders(books, 1000, 250, 250)
+        await at_once(
+            lambda: books.offset(2, (), SERVICE, None),
+            *(lambda n=n: books.reserve(n, (), None, 200) for n in range(3, 6)),
+        )
+        assert await figures(books) == (400, 1000, 0, 0)
+
+    await rounds(race, crowd, together=7)
+
+
+async def test_one_request_delivered_to_ten_at_once(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, 100, 100)
+        answers = await at_once(*[lambda: books.reserve(1, (), None, 100)] * 10)
+        assert answers == [("reserved", {SERVICE: 100})] * 10
+        assert await figures(books) == (100, 0, 100, 0)
+
+    await rounds(race, crowd, together=3)
+
+
+async def test_one_document_told_to_ten_at_once(crowd: Database) -> None:
+    async def race(books: Books) -> None:
+        await orders(books, 100, 100)
+        await books.reserve(1, (), None, 150)
+        await at_once(*[lambda: books.book(1, 0, "issued")] * 10)
+        assert await figures(books) == (0, 150, 50, 0)
+
+    await rounds(race, crowd, together=3)
