@@ -27,7 +27,7 @@ from shared.contracts.ledger import (
     ReserveBalance,
 )
 from shared.contracts.message import Message, Park
-from tests.examples import MARCH_10, a_refund, an_ask, an_order
+from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, a_part
 from tests.integration.ledger.checking import holds
 
@@ -325,16 +325,15 @@ async def test_a_second_request_meanwhile_gets_only_what_is_free(desk: Desk) -> 
     async for before, one in at_each_step(desk, range(STEPS + 1)):
         await one.ask(450)
         said = await one.steps(before)
-        more = await one.ask(151, request_id=2)
-        exact = await one.ask(150, request_id=3)
+        said += await one.ask(151, request_id=2)
+        said += await one.ask(150, request_id=3)
         said += await one.worked()
+        totals = {answer.request_id: answer.total_fen for answer in of(BalanceReserved, said)}
         if before:
-            assert the(ReservationRefused, more).reason in {"ITEM_LOCKED", "INSUFFICIENT_INVOICEABLE"}
-            assert the(BalanceReserved, exact).total_fen == 150
-            assert the(BalanceReserved, said).total_fen == 450
+            assert totals == {1: 450, 3: 150}
             assert await one.figures() == (0, 600, 0, 0)
         else:  # nothing was held yet: whoever comes first is served, and the large one lacks a fen
-            assert the(BalanceReserved, more).total_fen == 151
+            assert totals == {2: 151, 3: 150}
             assert the(ReservationRefused, said).detail["shortfall_fen"] == 450 + 150 + 151 - 600
 
 
@@ -412,6 +411,63 @@ async def test_a_refund_of_what_is_held_is_told_to_the_request(desk: Desk) -> No
     assert await desk.figures() == (0, 600, 0, 30)
     assert the(ReservationReleased, await desk.release() + await desk.worked()).released_fen == 600
     assert await desk.figures() == (0, 0, 570, 0)
+    await desk.rests()
+
+
+async def test_a_refund_of_what_is_already_taken_is_told_once_too(desk: Desk) -> None:
+    async for before, one in at_each_step(desk, range(2, STEPS + 1)):
+        await one.ask()
+        said = [*await one.steps(before), *await one.refund("O0"), *await one.worked()]
+        assert the(BalanceReserved, said).total_fen == 600
+        assert the(ReservationImpaired, said).request_id == 1
+        assert of(ReservationRefused, said) == []
+
+
+async def test_what_comes_back_to_an_item_already_taken_may_be_taken_as_well(desk: Desk) -> None:
+    await desk.opened()
+    assert the(BalanceReserved, await desk.ask(40, request_id=2)).total_fen == 40
+    await desk.ask()
+    await desk.steps(2)
+    await desk.refund("O5")
+    await desk.release(request_id=2)
+    assert the(BalanceReserved, await desk.worked()).total_fen == 560
+    assert await desk.figures() == (0, 560, 10, 0)
+    await desk.rests()
+
+
+async def test_a_deficit_is_not_paid_with_what_is_promised_to_another_large_request(desk: Desk) -> None:
+    """Two workers: one has taken the first request's job, the other holds the second's sums."""
+    await desk.ledger.bill(an_order("D", 1000, at=MARCH_10 - timedelta(days=1)))
+    await desk.part("issued", the(BalanceReserved, await desk.ask(request_id=1000)), 1000)
+    for cycle, minutes in (("202601", 0), ("202602", 10)):
+        at = MARCH_10 + timedelta(minutes=minutes)
+        await desk.ledger.bill(*(a_bill(f"{cycle}-{n}", 100, cycle, at=at + timedelta(minutes=n)) for n in range(5)))
+    first = an_ask(request_id=1).model_copy(update={"cycles": ("202601",)})
+    assert await desk.reserve(first) + await desk.ask(request_id=2) == []
+    await desk.steps(1)
+    await desk.refund("D", 20)
+    async with desk.ledger.database.transaction() as other:
+        assert await allocations.next_job(other, MARCH_20, MARCH_20) is not None
+        said = await desk.steps(1)
+    said += await desk.worked()
+    totals = {one.request_id: one.total_fen for one in of(BalanceReserved, said)}
+    assert totals[1] == 500
+    assert totals.get(2, 480) == 480, "exact, or refused"
+    await desk.rests()
+
+
+async def test_a_deficit_is_judged_on_all_of_its_subject(desk: Desk) -> None:
+    """Not on those items only that were looked at until there was enough of any subject."""
+    desk.orders = []
+    await desk.opened(deficit_fen=50)
+    for number, fen, subject in (
+        ("O1", 20, "ALIYUN_SERVICE"),
+        ("G", 200, "ALIYUN_GOODS"),
+        ("O2", 40, "ALIYUN_SERVICE"),
+    ):
+        await desk.order(number, fen, subject)
+    reserved = the(BalanceReserved, await desk.ask(10))
+    assert (reserved.total_fen, sum(pair.amount_fen for pair in reserved.offsets)) == (10, 50)
     await desk.rests()
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS")
 ORDERS = 8
-PARTS_OF_A_GROUP = 1
-"""Two, once a part that is issued takes its own fen and not those of a part that was released (bug B1)."""
+PARTS_OF_A_GROUP = 2
 
 COUNTS = {(None, "issued"), (None, "released"), ("released", "issued"), ("issued", "credited")}
 """What was said of a part before, and what counts after that."""
