@@ -11,9 +11,9 @@ from tests.bench.items import (
     BEGINNING,
     FEN,
     MILLION,
-    SECONDS_APART,
     one_account_of_a_million,
     one_account_of_a_thousand,
+    seconds_apart,
 )
 from tests.bench.report import Measured, median
 from tests.bench.stand import Stand
@@ -36,7 +36,7 @@ def looks(items: int) -> dict[str, list[Look]]:
     now = datetime.now(UTC)
 
     def page(skipped: int, asked: Mapping[str, object]) -> Look:
-        after = (BEGINNING + timedelta(seconds=SECONDS_APART * skipped - 1), 0)
+        after = (BEGINNING + timedelta(seconds=seconds_apart(items) * skipped - 1), 0)
         return lambda db: searching.items(db, ACCOUNT, asked, now, after, PAGE)
 
     return {
