@@ -117,8 +117,8 @@ async def allocate(found: Allocation, _: None, db: Connection, now: datetime) ->
 
 async def _hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     await selections.alone(db, job.ask)
-    payers = await selections.payers(db, job.ask, now)
-    held = allocating.hold(job, payers, await allocations.free_sums(db, job.ask, now))
+    free = await allocations.free_sums(db, job.ask, now)
+    held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
     await items.record(db, held.moves(job), now)
     await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
     await allocations.promise(db, job, held)
@@ -169,11 +169,12 @@ async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> 
     messages: list[Message] = []
     for waiting in await bookings.locked(db, found):
         part = await bookings.chunk(db, waiting)
-        made = booking.book(waiting.order, part.holding)
+        made = booking.book(waiting.order, part.holding, waiting.bucket)
+        after = waiting.after(part, made)
         await reservations.book(db, waiting.order, made)
         await items.record(db, made.moves, now)
-        after = await bookings.proceed(db, waiting, part, made)
-        messages += booking.said(waiting.order, after.moved_fen, part.last)
+        await bookings.proceed(db, waiting, after)
+        messages += booking.said(waiting.order, waiting.moved_fen + made.moved_fen, done=after is None)
     return messages
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from services.ledger.domain.booking import Order
 from services.ledger.domain.moves import Move
-from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net
+from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net, unpromised
 from services.ledger.domain.reserving import ITEMS_MAX, Answer, Selected, short, too_large
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 
@@ -48,14 +48,18 @@ class Hold:
 
 
 def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) -> Hold:
-    """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order."""
+    """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order.
+
+    What pays a deficit comes out of what is free of the same sums, never out of what another large reservation was promised.
+    """
     have = by_bucket((bucket_of(key, payers.pooled), fen) for key, fen in free)
     refused = short(job.ask, have, payers.owed_here(have), payers.pooled)
     if refused is None and len(payers.items) > ITEMS_MAX:
         refused = too_large(job.ask)
     if refused is not None:
         return Hold(refused=refused)
-    offsets, _ = net(payers.items, payers.owed_here(have), pooled=payers.pooled)
+    of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
+    offsets, _ = net(unpromised(payers.items, of_free)[0], payers.owed_here(have), pooled=payers.pooled)
     spent = Counter[SumKey]()
     for offset in offsets:
         spent[offset.from_item.sum_key] += offset.amount_fen

@@ -2,7 +2,7 @@
 in any state; a credit note gives back what its invoice took, item by item, and leaves the deficits paid that were paid (D-19).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.ledger.domain.moves import INVOICEABLE, INVOICED, OFFSET, RESERVED, Move
@@ -14,6 +14,8 @@ COUNTS = {(None, "issued"), (None, "released"), ("released", "issued"), ("issued
 """(booked before, wanted now): everything else has been said already, or comes too late to matter."""
 TOO_EARLY = {(None, "credited"), ("released", "credited")}
 CAUSES = {"issued": "part {}", "released": "part {}", "credited": "credit of part {}"}
+PASSES = {"issued": (RESERVED, INVOICEABLE), "released": (RESERVED,), "credited": (INVOICED,)}
+"""Out of which buckets, one after the other over all items: a document first takes all that is still held, then what was released."""
 FACTS = {"issued": AmountInvoiced, "credited": AmountCredited}
 
 
@@ -37,6 +39,10 @@ class Held:
     @property
     def left_fen(self) -> int:
         return self.reserved_fen - self.invoiced_fen - self.released_fen
+
+    def has(self, bucket: str) -> int:
+        """What an order may take out of a bucket of it."""
+        return {RESERVED: self.left_fen, INVOICEABLE: self.released_fen, INVOICED: self.creditable_fen}[bucket]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,24 @@ class Waiting:
 
     order: Order
     booking_id: int
+    pass_no: int
     moved_fen: int
     after_place: int
     traceparent: str | None
+
+    @property
+    def bucket(self) -> str:
+        return PASSES[self.order.wanted][self.pass_no]
+
+    def after(self, part: "Chunk", made: "Booking") -> "Waiting | None":
+        """Where the next step goes on; None when all is booked."""
+        order = replace(self.order, shares=made.shares_left)
+        moved_fen = self.moved_fen + made.moved_fen
+        if not part.last:
+            return replace(self, order=order, moved_fen=moved_fen, after_place=part.holding.items[-1].place)
+        if self.pass_no + 1 < len(PASSES[order.wanted]) and any((made.shares_left or {}).values()):
+            return replace(self, order=order, moved_fen=moved_fen, after_place=-1, pass_no=self.pass_no + 1)
+        return None
 
 
 @dataclass(frozen=True)
@@ -147,32 +168,24 @@ def release_order(ask: ReleaseReservation, reservation_id: int | None) -> Order 
     return Order(ask.account_id, reservation_id, "released", cause, None, answers=ask.request_id)
 
 
-def book(order: Order | None, held: Holding) -> Booking:
-    """In the order in which it was taken; a late document takes back what was released."""
+def book(order: Order | None, held: Holding, only: str | None = None) -> Booking:
+    """Bucket by bucket, in each in the order in which the items were taken; of a large one a step of `only` one bucket."""
     if order is None:
         return Booking()
     left = None if order.shares is None else dict(order.shares)
     moves, booked = [], []
-    for item in held.items:
-        for from_bucket, amount in _from(item, order.wanted, left):
-            moves.append(_move(item, from_bucket, order, amount))
-            booked.append(_booked(item.item_id, from_bucket, order.wanted, amount))
+    for bucket in PASSES[order.wanted] if only is None else (only,):
+        for item in held.items:
+            want_fen = item.reserved_fen if left is None else left.get(item.group_no, 0)
+            amount = min(want_fen, item.has(bucket))
+            if amount <= 0:
+                continue
+            moves.append(_move(item, bucket, order, amount))
+            booked.append(_booked(item.item_id, bucket, order.wanted, amount))
             if left is not None:
                 left[item.group_no] -= amount
     made = Booking(tuple(moves), tuple(booked), left, moved_fen=sum(move.amount_fen for move in moves))
     return made if order.wanted == "credited" else _undone_if_nothing_is_left(made, held, order.cause)
-
-
-def _from(item: Held, wanted: str, left: dict[int, int] | None) -> Iterator[tuple[str, int]]:
-    """Out of which bucket how much of an item: first what is reserved, then, for a document, what was released before."""
-    want_fen = item.reserved_fen if left is None else left.get(item.group_no, 0)
-    amounts = {
-        RESERVED: min(want_fen, item.left_fen) if wanted != "credited" else 0,
-        INVOICED: min(want_fen, item.creditable_fen) if wanted == "credited" else 0,
-    }
-    if wanted == "issued":
-        amounts[INVOICEABLE] = min(want_fen - amounts[RESERVED], item.released_fen)
-    yield from ((bucket, fen) for bucket, fen in amounts.items() if fen > 0)
 
 
 def _booked(item_id: int, from_bucket: str, wanted: str, amount_fen: int) -> Booked:

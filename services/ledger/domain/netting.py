@@ -4,8 +4,8 @@ Accounts pay only their own; those whose relation allows it are a pool and pay e
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.ledger.domain.moves import INVOICEABLE, OFFSET, Move
@@ -87,6 +87,23 @@ class Offset:
             Move(cost.account_id, cost.item_id, INVOICEABLE, OFFSET, self.amount_fen, cause),
             Move(accept.account_id, accept.item_id, OFFSET, INVOICEABLE, self.amount_fen, cause),
         )
+
+
+def unpromised(selected: Sequence[Candidate], free: Mapping[SumKey, int]) -> tuple[list[Candidate], list[Candidate]]:
+    """What the items have that is not promised to a large reservation in work; and those that have less by that, oldest first.
+
+    Promises are made on sums: whichever items are taken, of each sum no more than what is free. Sums not in `free` are free.
+    """
+    left = dict(free)
+    kept, lessened = [], []
+    for item in selected:
+        fen = min(item.free_fen, left.get(item.sum_key, item.free_fen))
+        if fen < item.free_fen:
+            lessened.append(item)
+        if item.sum_key in left:
+            left[item.sum_key] -= fen
+        kept.append(item if fen == item.free_fen else replace(item, invoiceable_fen=fen))
+    return kept, lessened
 
 
 def net(

@@ -1,7 +1,7 @@
 """A reservation is exact or refused. The checks come in a fixed order; after the last one the decision must succeed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -18,6 +18,7 @@ from services.ledger.domain.netting import (
     by_bucket,
     net,
     paid_fen,
+    unpromised,
 )
 from shared.contracts.ledger import (
     BalanceReserved,
@@ -55,6 +56,9 @@ class Selected:
     @property
     def have(self) -> dict[Bucket, int]:
         return by_bucket((bucket_of(item, self.pooled), item.free_fen) for item in self.items if item.free_fen)
+
+    def unpromised(self) -> "Selected":
+        return replace(self, items=unpromised(self.items, self.free)[0])
 
     def owed_here(self, have: Mapping[Bucket, int]) -> list[Owed]:
         """Of the accounts and subjects that are selected."""
@@ -97,9 +101,10 @@ def reserve(
     """Deficits of the selected subjects first, then what is asked for; what is left of nothing is an offset and no invoice (D-11)."""
     if earlier is not None:
         return earlier
+    refused = _unselectable(ask, selected, now)
+    selected = selected.unpromised()
     have = selected.have
     owed = selected.owed_here(have)
-    refused = _unselectable(ask, selected, now)
     if refused is None and _is_large(ask, selected, owed):
         return Decision(None)
     refused = refused or short(ask, have, owed, selected.pooled)
@@ -107,9 +112,6 @@ def reserve(
         return Decision(refused)
     offsets, left = net(selected.items, owed, pooled=selected.pooled)
     decision = _decided(ask, reservation_id, offsets, _grouped(_take(selected.items, left, ask.amount_fen)))
-    refused = _promised_to_others(ask, selected, decision)
-    if refused is not None:
-        return Decision(refused)
     assert isinstance(decision.answer, BalanceReserved)
     assert ask.amount_fen in (None, decision.answer.total_fen)
     return decision
@@ -121,28 +123,19 @@ def _is_large(ask: ReserveBalance, selected: Selected, owed: Sequence[Owed]) -> 
     return len(selected.items) > ITEMS_MAX and (need_fen is None or selected.have_fen < need_fen)
 
 
-def _promised_to_others(ask: Ask, selected: Selected, decision: Decision) -> ReservationRefused | None:
-    """Of a sum that is promised to a large reservation only the rest is free, whichever items it is taken from."""
-    spent: dict[SumKey, int] = {}
-    amounts = [(one.item, one.amount_fen) for one in decision.taken]
-    for item, fen in amounts + [(one.from_item, one.amount_fen) for one in decision.offsets]:
-        spent[item.sum_key] = spent.get(item.sum_key, 0) + fen
-        if spent[item.sum_key] > selected.free.get(item.sum_key, spent[item.sum_key]):
-            return _refused(ask, "ITEM_LOCKED", number=item.number)
-    return None
-
-
 def offset(
     ask: OffsetDeficit, earlier: Decision | None, selected: Selected, reservation_id: int, now: datetime
 ) -> Decision:
     """A deficit paid with consumption that is then not invoiced: the sum asked for, exactly, or refused."""
     if earlier is not None:
         return earlier
+    refused = _unselectable(ask, selected, now)
+    selected = selected.unpromised()
     owed = [debt for debt in selected.owed if debt.subject == ask.subject]
     deficit_fen = sum(debt.owed_fen for debt in owed)
     need_fen = ask.amount_fen or deficit_fen
-    have_fen = selected.have_fen
-    refused = _unselectable(ask, selected, now)
+    offsets, _ = net(selected.items, owed, most_fen=need_fen, pooled=selected.pooled)
+    have_fen = paid_fen(offsets)
     if refused is None and not 0 < need_fen <= deficit_fen:
         refused = _refused(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
     if refused is None and have_fen < need_fen and len(selected.items) > ITEMS_MAX:
@@ -151,13 +144,7 @@ def offset(
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
         refused = _refused(ask, "DEFICIT_NOT_COVERED", subject=ask.subject, **figures)
-    if refused is not None:
-        return Decision(refused)
-    offsets, _ = net(selected.items, owed, most_fen=need_fen, pooled=selected.pooled)
-    assert paid_fen(offsets) == need_fen
-    decision = _decided(ask, reservation_id, offsets, [])
-    refused = _promised_to_others(ask, selected, decision)
-    return decision if refused is None else Decision(refused)
+    return _decided(ask, reservation_id, offsets, []) if refused is None else Decision(refused)
 
 
 def _decided(ask: Ask, reservation_id: int, offsets: Sequence[Offset], taken: Sequence[Taken]) -> Decision:
@@ -184,9 +171,9 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
         if item.opens_at > now:
             return _refused(ask, "ITEM_NOT_INVOICEABLE", number=item.number, opens_at=item.opens_at.isoformat())
     if ask.numbers and ask.amount_fen is None:
-        for item in selected.items:
-            if item.invoiceable_fen <= 0 < item.reserved_fen:
-                return _refused(ask, "ITEM_LOCKED", number=item.number)
+        held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
+        for item in held or unpromised(selected.items, selected.free)[1]:
+            return _refused(ask, "ITEM_LOCKED", number=item.number)
     if ask.numbers and len(selected.items) > ITEMS_MAX:
         return too_large(ask)
     return None

@@ -57,6 +57,7 @@ CREATE TABLE booking (
     request_id     bigint,
     part_id        bigint,
     subject        text,
+    pass_no        integer NOT NULL DEFAULT 0,
     moved_fen      bigint  NOT NULL DEFAULT 0,
     after_place    integer NOT NULL DEFAULT -1,
     traceparent    text    DEFAULT nullif(current_setting('kaipiao.traceparent', true), ''),

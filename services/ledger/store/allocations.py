@@ -157,8 +157,9 @@ async def record(db: Connection, job: Allocation, step: Step, now: datetime) -> 
             INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
             SELECT $3, item_id, 'invoiceable', 'reserved', fen, $8, $9 FROM taken
         )
-        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+        INSERT INTO reservation_item AS r (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
         SELECT $1, $2, $3, item_id, group_no, place, fen FROM taken
+        ON CONFLICT (account_id, reservation_id, item_id) DO UPDATE SET reserved_fen = r.reserved_fen + excluded.reserved_fen
         """,
         job.account_id,
         job.reservation_id,

@@ -1,18 +1,17 @@
 """What is booked on large reservations: an order waits in a row, and its items follow in bounded steps, one order after the other."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
 
 from asyncpg import Connection
 
 from services.ledger.domain.allocating import STEP_ITEMS
-from services.ledger.domain.booking import Booking, Chunk, Held, Holding, Order, Waiting
+from services.ledger.domain.booking import Chunk, Held, Holding, Order, Waiting
 from services.ledger.domain.reserving import ITEMS_MAX
 from services.ledger.store.reservations import HELD, credited_cause, lock_items, paid_of
 
-ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, moved_fen, after_place,
-    traceparent"""
+ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, pass_no, moved_fen,
+    after_place, traceparent"""
 
 
 async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
@@ -65,7 +64,7 @@ async def locked(db: Connection, waiting: Waiting) -> list[Waiting]:
 
 def _waiting(row: dict[str, object]) -> Waiting:
     shares = row["shares"]
-    rest = {name: row.pop(name) for name in ("booking_id", "moved_fen", "after_place", "traceparent")}
+    rest = {name: row.pop(name) for name in ("booking_id", "pass_no", "moved_fen", "after_place", "traceparent")}
     kept = None if shares is None else {int(group): fen for group, fen in json.loads(str(shares)).items()}
     return Waiting(Order(**{**row, "shares": kept}), **rest)  # type: ignore[arg-type]
 
@@ -106,31 +105,23 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
     return Chunk(Holding(items, paid, others["left_fen"], others["invoiced_fen"]), last=True)
 
 
-async def proceed(db: Connection, waiting: Waiting, part: Chunk, made: Booking) -> Waiting:
+async def proceed(db: Connection, waiting: Waiting, after: Waiting | None) -> None:
     """How far it came, or that it is done."""
-    order = waiting.order
-    after_place = part.holding.items[-1].place if part.holding.items else waiting.after_place
-    moved_fen = waiting.moved_fen + made.moved_fen
+    key = (waiting.order.account_id, waiting.order.reservation_id, waiting.booking_id)
+    if after is None:
+        await db.execute("DELETE FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3", *key)
+        return
     await db.execute(
         """
-        UPDATE booking SET after_place = $4, moved_fen = $5, shares = $6
+        UPDATE booking SET after_place = $4, moved_fen = $5, shares = $6, pass_no = $7
         WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3
         """,
-        order.account_id,
-        order.reservation_id,
-        waiting.booking_id,
-        after_place,
-        moved_fen,
-        _json(made.shares_left),
+        *key,
+        after.after_place,
+        after.moved_fen,
+        _json(after.order.shares),
+        after.pass_no,
     )
-    await db.execute(
-        "DELETE FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3 AND $4",
-        order.account_id,
-        order.reservation_id,
-        waiting.booking_id,
-        part.last,
-    )
-    return replace(waiting, moved_fen=moved_fen)
 
 
 def _json(shares: dict[int, int] | None) -> str | None:

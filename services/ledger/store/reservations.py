@@ -167,13 +167,17 @@ async def lock_items(db: Connection, items: Sequence[Held], paid: Sequence[Paid]
 
 
 async def hit(db: Connection, refunds: Sequence[DueRefund]) -> list[ReservationImpaired]:
-    """Reservations that still hold something of the refunded items."""
+    """Reservations that still hold something of the refunded items, also those that are still being allocated."""
+    if not refunds:
+        return []
     rows = await db.fetch(
         """
         SELECT DISTINCT ON (r.account_id, r.request_id) r.account_id, r.request_id, r.reservation_id, f.number AS refund_number
         FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS f (owner_id, item_id, number)
             JOIN reservation_item i ON i.owner_id = f.owner_id AND i.item_id = f.item_id
-            JOIN reservation r ON r.account_id = i.account_id AND r.reservation_id = i.reservation_id
+            JOIN (SELECT account_id, request_id, reservation_id FROM reservation UNION ALL
+                SELECT account_id, request_id, reservation_id FROM allocation) AS r
+                ON r.account_id = i.account_id AND r.reservation_id = i.reservation_id
         WHERE i.reserved_fen > i.invoiced_fen + i.released_fen ORDER BY r.account_id, r.request_id, f.number
         """,
         [one.account_id for one in refunds],
@@ -211,20 +215,27 @@ async def book(db: Connection, order: Order | None, made: Booking) -> None:
 
 
 async def booking_of(db: Connection, fact: PartFact, wanted: str) -> str | None:
-    """What was booked of the part before; from here on it is `wanted`, if that counts after what was (`booking.COUNTS`)."""
-    before: str | None = await db.fetchval(
-        "SELECT state FROM part_booking WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
-        fact.account_id,
-        fact.part_id,
+    """What was booked of the part before; from here on it is `wanted`, if that counts after what was (`booking.COUNTS`).
+
+    Inserting first makes two facts of one part wait for each other.
+    """
+    key = (fact.account_id, fact.part_id)
+    fresh = await db.fetchval(
+        "INSERT INTO part_booking (account_id, part_id, state) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
+        *key,
+        wanted,
+    )
+    if fresh:
+        return None
+    before: str = await db.fetchval(
+        "SELECT state FROM part_booking WHERE account_id = $1 AND part_id = $2 FOR UPDATE", *key
     )
     await db.execute(
         """
-        INSERT INTO part_booking AS b (account_id, part_id, state) VALUES ($1, $2, $3)
-        ON CONFLICT (account_id, part_id) DO UPDATE SET state = excluded.state
-        WHERE (b.state, excluded.state) IN (('released', 'issued'), ('issued', 'credited'))
+        UPDATE part_booking SET state = $3
+        WHERE account_id = $1 AND part_id = $2 AND (state, $3) IN (('released', 'issued'), ('issued', 'credited'))
         """,
-        fact.account_id,
-        fact.part_id,
+        *key,
         wanted,
     )
     return before

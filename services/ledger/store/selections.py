@@ -1,6 +1,6 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
@@ -17,14 +17,22 @@ CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
 
 
 async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
-    """Selected numbers also when they are not open or have nothing left, to be able to say why."""
+    """Selected numbers also when they are not open or have nothing left, to be able to say why.
+
+    Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
+    """
     await db.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", sorted(ask.accounts))
-    free = await _free_of_promised(db, ask)
-    owed = await _owed(db, ask, now)
+    free, promised_fen = await _promises(db, ask)
+    owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, frozenset(ask.pooled))
-    need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
-    return Selected(await _oldest(db, ask, need_fen, now), owed, free=free, pooled=frozenset(ask.pooled))
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, pooled)
+    found = await _payers(db, ask, owed, promised_fen, now)
+    if isinstance(ask, ReserveBalance):
+        need_fen = (
+            None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed) + promised_fen
+        )
+        found |= {item.item_id: item for item in await _oldest(db, ask, need_fen, now)}
+    return Selected(_in_order(found), owed, free=free, pooled=pooled)
 
 
 async def alone(db: Connection, ask: Ask) -> None:
@@ -34,16 +42,32 @@ async def alone(db: Connection, ask: Ask) -> None:
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
     """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
-    items: list[Candidate] = []
+    _, promised_fen = await _promises(db, ask)
+    owed = await _owed(db, ask, now)
+    found = await _payers(db, ask, owed, promised_fen, now)
+    return Selected(_in_order(found), owed, pooled=frozenset(ask.pooled))
+
+
+async def _payers(
+    db: Connection, ask: Ask, owed: Sequence[Owed], promised_fen: int, now: datetime
+) -> dict[int, Candidate]:
+    """For each deficit the oldest items that can pay it, though what is promised to others cannot."""
+    pooled = frozenset(ask.pooled)
+    found: dict[int, Candidate] = {}
     for (account_id, subject), fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
-        payers = tuple(pooled) if account_id == POOL else (account_id,)
-        items += await _oldest(db, ask.model_copy(update={"accounts": payers, "subject": subject}), fen, now)
-    return Selected(items, owed, pooled=pooled)
+        whose = ask.pooled if account_id == POOL else (account_id,)
+        one = ask.model_copy(update={"accounts": whose, "subject": subject})
+        found |= {item.item_id: item for item in await _oldest(db, one, fen + promised_fen, now)}
+    return found
 
 
-async def _free_of_promised(db: Connection, ask: Ask) -> dict[SumKey, int]:
-    """Nearly always empty: sums that are partly promised to a large reservation in work, and what is free of them; locked."""
+def _in_order(found: Mapping[int, Candidate]) -> list[Candidate]:
+    return sorted(found.values(), key=lambda item: (item.account_id, item.occurred_at, item.item_id))
+
+
+async def _promises(db: Connection, ask: Ask) -> tuple[dict[SumKey, int], int]:
+    """Nearly always none: sums that are partly promised to a large reservation in work, what is free of them, locked; and how much
+    is promised of all of them."""
     rows = await db.fetch(
         """
         SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s
@@ -53,7 +77,10 @@ async def _free_of_promised(db: Connection, ask: Ask) -> dict[SumKey, int]:
         """,
         list(ask.accounts),
     )
-    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
+    promised_fen = await db.fetchval(
+        "SELECT coalesce(sum(remainder_fen), 0)::bigint FROM remainder WHERE account_id = ANY ($1)", list(ask.accounts)
+    )
+    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}, promised_fen
 
 
 async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.ledger import handlers
 from services.ledger.domain.balances import balance
-from services.ledger.store import changes, pages
+from services.ledger.store import allocations, changes, pages
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, Share
 from shared.contracts.ledger import (
@@ -39,10 +39,26 @@ class Ledger:
         """Reasons of those that were parked."""
         return [answer.reason for answer in await self.facts(*facts, now=now) if isinstance(answer, Park)]
 
-    async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
+    async def asked(self, ask: ReserveBalance, now: datetime = MARCH_20) -> list[Message]:
+        """Nothing yet, if it is large."""
         async with self.database.transaction() as db:
-            (answer,) = await handlers.reserve_balance(ask, db, now)
+            return await handlers.reserve_balance(ask, db, now)
+
+    async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
+        (answer,) = await self.asked(ask, now)
         return answer
+
+    async def allocated(self, steps: int = 1000) -> list[Message]:
+        """What the worker of large reservations says in so many steps."""
+        said: list[Message] = []
+        for _ in range(steps):
+            async with self.database.transaction() as db:
+                job = await allocations.next_job(db, MARCH_20, MARCH_20)
+            if job is None:
+                break
+            async with self.database.transaction() as db:
+                said += await handlers.allocate(job, None, db, MARCH_20)
+        return said
 
     async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
         answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen))

@@ -1,0 +1,94 @@
+"""What proofs found: parts of one group in any order, and promises of large reservations against everything that comes between."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from services.ledger.domain import allocating, reserving
+from services.ledger.store import allocations, selections
+from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
+from shared.contracts.message import Message
+from tests.examples import MARCH_10, a_refund, an_order
+from tests.integration.ledger.books import MARCH_20, Ledger
+
+pytestmark = pytest.mark.database
+
+
+def the_pairs(messages: Sequence[Message] | Message) -> list[tuple[str, str, int]]:
+    assert isinstance(messages, BalanceReserved), messages
+    return [(one.from_number, one.to_number, one.amount_fen) for one in messages.offsets]
+
+
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three items make a reservation large, a step takes two, and items are looked at one by one."""
+    for module in (reserving, allocating, selections):
+        monkeypatch.setattr(module, "ITEMS_MAX", 3)
+    for module in (allocating, allocations):
+        monkeypatch.setattr(module, "STEP_ITEMS", 2)
+    monkeypatch.setattr(selections, "CHUNK_FIRST", 1)
+    monkeypatch.setattr(selections, "CHUNK_MAX", 1)
+
+
+async def test_a_part_takes_what_is_held_before_it_takes_back_what_another_part_released(ledger: Ledger) -> None:
+    await ledger.bill(an_order("A", 100), an_order("B", 100))
+    reserved = await ledger.reserve("A", "B")
+    await ledger.failed(reserved, part_id=1, gross_fen=100)
+    await ledger.issued(reserved, part_id=2, gross_fen=100)
+    assert await ledger.places() == {"A": (100, 0, 0, 0), "B": (0, 0, 100, 0)}
+    await ledger.issued(reserved, part_id=1, gross_fen=100)
+    assert await ledger.places() == {"A": (0, 0, 100, 0), "B": (0, 0, 100, 0)}
+
+
+async def test_a_deficit_far_behind_the_first_items_is_paid_by_its_own_subject(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    await ledger.in_deficit(50)
+    goods = an_order("G", 200, subject="ALIYUN_GOODS", at=MARCH_10.replace(hour=11))
+    later = an_order("A2", 40, at=MARCH_10.replace(hour=12))
+    await ledger.bill(an_order("A1", 20), goods, later)
+    answer = await ledger.reserve(amount_fen=10)
+    assert the_pairs(answer) == [("A1", "F1", 20), ("A2", "F1", 30)]
+    assert answer.total_fen == 10
+
+
+async def test_a_deficit_of_one_account_is_not_paid_by_another_that_was_named_beside_it(ledger: Ledger) -> None:
+    await ledger.in_deficit(100)
+    await ledger.bill(an_order("M2", 500, account_id=2))
+    ask = OffsetDeficit(account_id=1, request_id=1, accounts=(1, 2), subject="ALIYUN_SERVICE")
+    async with ledger.database.transaction() as db:
+        selected = await selections.select(db, ask, MARCH_20)
+    answer = reserving.offset(ask, None, selected, 1, MARCH_20).answer
+    assert isinstance(answer, ReservationRefused)
+    assert (answer.reason, answer.detail["have_fen"], answer.detail["shortfall_fen"]) == ("DEFICIT_NOT_COVERED", 0, 100)
+    pooled = ask.model_copy(update={"pooled": (1, 2)})
+    async with ledger.database.transaction() as db:
+        selected = await selections.select(db, pooled, MARCH_20)
+    assert the_pairs(reserving.offset(pooled, None, selected, 1, MARCH_20).answer or []) == [("M2", "F1", 100)]
+
+
+async def test_of_a_promised_month_a_small_request_gets_what_is_free_and_no_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The promise is on the sum: whichever items the small one takes, the large one finds enough in the others."""
+    few_at_once(monkeypatch)
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    large = ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450)
+    assert await ledger.asked(large) == []
+    await ledger.allocated(steps=1)
+    assert (await ledger.reserve(request_id=2, amount_fen=150)).total_fen == 150
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, BalanceReserved)
+    assert answer.total_fen == 450
+    assert await ledger.figures() == (0, 600, 0, 0)
+
+
+async def test_a_refund_of_what_is_already_taken_is_told_while_the_rest_is_still_being_allocated(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,)))
+    await ledger.allocated(steps=2)
+    (told,) = await ledger.facts(a_refund("F1", of="O0", cash_fen=30))
+    assert (type(told).__name__, getattr(told, "request_id", None)) == ("ReservationImpaired", 1)
