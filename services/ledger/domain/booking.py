@@ -21,7 +21,7 @@ FACTS = {"issued": AmountInvoiced, "credited": AmountCredited}
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a reservation took of one item, and what became of it; in the order in which it was taken.
+    """A share: what a reservation took of an item, and what became of it; in the order in which it was taken.
 
     `invoiced_fen` never falls; `credited_fen` says what of it came back. `creditable_fen` is what the invoice to be credited took.
     """
@@ -120,9 +120,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """How an item's part of the reservation changes."""
+    """How a share of the reservation changes."""
 
-    item_id: int
+    place: int
     invoiced_fen: int
     released_fen: int
     credited_fen: int
@@ -181,19 +181,19 @@ def book(order: Order | None, held: Holding, only: str | None = None) -> Booking
             if amount <= 0:
                 continue
             moves.append(_move(item, bucket, order, amount))
-            booked.append(_booked(item.item_id, bucket, order.wanted, amount))
+            booked.append(_booked(item.place, bucket, order.wanted, amount))
             if left is not None:
                 left[item.group_no] -= amount
     made = Booking(tuple(moves), tuple(booked), left, moved_fen=sum(move.amount_fen for move in moves))
     return made if order.wanted == "credited" else _undone_if_nothing_is_left(made, held, order.cause)
 
 
-def _booked(item_id: int, from_bucket: str, wanted: str, amount_fen: int) -> Booked:
+def _booked(place: int, from_bucket: str, wanted: str, amount_fen: int) -> Booked:
     if wanted == "credited":
-        return Booked(item_id, 0, 0, amount_fen)
+        return Booked(place, 0, 0, amount_fen)
     if wanted == "released":
-        return Booked(item_id, 0, amount_fen, 0)
-    return Booked(item_id, amount_fen, -amount_fen if from_bucket == INVOICEABLE else 0, 0)
+        return Booked(place, 0, amount_fen, 0)
+    return Booked(place, amount_fen, -amount_fen if from_bucket == INVOICEABLE else 0, 0)
 
 
 def _move(item: Held, from_bucket: str, order: Order, amount_fen: int) -> Move:

@@ -63,6 +63,8 @@ CREATE TABLE booking (
     traceparent    text    DEFAULT nullif(current_setting('kaipiao.traceparent', true), ''),
     PRIMARY KEY (account_id, reservation_id, booking_id)
 ) PARTITION BY HASH (account_id);
-CREATE INDEX reservation_item_place ON reservation_item (account_id, reservation_id, place);
+
+-- A share is known by its place: a reservation that is allocated in steps may come back to an item.
+ALTER TABLE reservation_item DROP CONSTRAINT reservation_item_pkey, ADD PRIMARY KEY (account_id, reservation_id, place);
 
 SELECT runtime.partition_by_account('allocation', 'remainder', 'reservation_group', 'booking');

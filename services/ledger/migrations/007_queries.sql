@@ -14,5 +14,5 @@ CREATE INDEX item_contract ON item (account_id, contract_number) WHERE contract_
 -- What paid a deficit or was paid for: the two sides of R-3, of which the sums know only the difference. Rare.
 CREATE INDEX item_offset ON item (account_id, occurred_at, item_id) WHERE offset_fen <> 0;
 
--- The history of an item, and what it was at a past moment. Intake of orders and bills writes no moves.
-CREATE INDEX move_item ON move (account_id, item_id, move_id);
+-- The history of an item, and what it was at a past moment, in the one index a move has.
+ALTER TABLE move DROP CONSTRAINT move_pkey, ADD PRIMARY KEY (account_id, item_id, move_id);

@@ -88,9 +88,9 @@ async def promise(db: Connection, job: Allocation, held: Hold) -> None:
         ), moved AS (
             UPDATE balance_sum s SET positive_fen = s.positive_fen - p.fen, reserved_fen = s.reserved_fen + p.fen
             FROM promised p WHERE s.account_id = p.account_id AND s.subject = p.subject AND s.cycle = p.cycle
-                AND s.content = p.content AND s.opens_at = p.opens_at
+                AND s.content = p.content AND s.opens_at = p.opens_at RETURNING s.account_id
         )
-        {NOTE_CHANGE.format(source="promised")}
+        {NOTE_CHANGE.format(source="moved")}
         """,
         *columns,
         [fen for _, fen in held.promises],
@@ -157,9 +157,8 @@ async def record(db: Connection, job: Allocation, step: Step, now: datetime) -> 
             INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
             SELECT $3, item_id, 'invoiceable', 'reserved', fen, $8, $9 FROM taken
         )
-        INSERT INTO reservation_item AS r (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
         SELECT $1, $2, $3, item_id, group_no, place, fen FROM taken
-        ON CONFLICT (account_id, reservation_id, item_id) DO UPDATE SET reserved_fen = r.reserved_fen + excluded.reserved_fen
         """,
         job.account_id,
         job.reservation_id,
@@ -243,8 +242,8 @@ async def give_back(db: Connection, job: Allocation) -> int:
         ), moved AS (
             UPDATE balance_sum s SET positive_fen = s.positive_fen + g.fen, reserved_fen = s.reserved_fen - g.fen
             FROM gone g WHERE s.account_id = g.account_id AND s.subject = g.subject AND s.cycle = g.cycle
-                AND s.content = g.content AND s.opens_at = g.opens_at
-        ), noted AS ({NOTE_CHANGE.format(source="gone")})
+                AND s.content = g.content AND s.opens_at = g.opens_at RETURNING s.account_id
+        ), noted AS ({NOTE_CHANGE.format(source="moved")})
         SELECT coalesce(sum(fen), 0)::bigint FROM gone
         """,
         job.reservation_id,

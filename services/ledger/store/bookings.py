@@ -95,11 +95,11 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
         """
         SELECT coalesce(sum(reserved_fen - invoiced_fen - released_fen), 0)::bigint AS left_fen,
             coalesce(sum(invoiced_fen), 0)::bigint AS invoiced_fen
-        FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND item_id <> ALL ($3)
+        FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place <> ALL ($3)
         """,
         order.account_id,
         order.reservation_id,
-        [item.item_id for item in items],
+        [item.place for item in items],
     )
     assert others is not None
     return Chunk(Holding(items, paid, others["left_fen"], others["invoiced_fen"]), last=True)

@@ -50,6 +50,7 @@ ADD_TO_SUMS = """
 """
 SUM_COLUMNS = """account_id, subject, cycle, content, opens_at, settled_fen, refunded_fen, positive_fen, negative_fen, reserved_fen,
     invoiced_fen, offset_fen"""
+# The source is what wrote the sums: so everybody locks sums first and this row after them.
 NOTE_CHANGE = """
     INSERT INTO account_change AS c (account_id) SELECT DISTINCT account_id FROM {source} ORDER BY account_id
     ON CONFLICT (account_id) DO UPDATE SET version = c.version + 1
@@ -73,8 +74,8 @@ async def add(db: Connection, items: Sequence[NewItem], catalogue_version: str, 
             INSERT INTO balance_sum AS s ({SUM_COLUMNS})
             SELECT account_id, subject, cycle, content, opens_at, sum(settled_fen), 0, sum(settled_fen), 0, 0, 0, 0
             FROM fresh GROUP BY account_id, subject, cycle, content, opens_at ORDER BY 1, 2, 3, 4, 5
-            {ADD_TO_SUMS}
-        ), noted AS ({NOTE_CHANGE.format(source="fresh")})
+            {ADD_TO_SUMS} RETURNING account_id
+        ), noted AS ({NOTE_CHANGE.format(source="raised")})
         SELECT count(*) FROM fresh
         """,
         *zip(*map(ITEM, items), strict=True),
@@ -132,9 +133,9 @@ async def record(db: Connection, moves: Sequence[Move], now: datetime) -> None:
                 sum(greatest(after, 0) - greatest(after - invoiceable, 0)), sum(least(after, 0) - least(after - invoiceable, 0)),
                 sum(reserved), sum(invoiced), sum(offset_)
             FROM changed GROUP BY account_id, subject, cycle, content, opens_at ORDER BY 1, 2, 3, 4, 5
-            {ADD_TO_SUMS}
+            {ADD_TO_SUMS} RETURNING account_id
         )
-        {NOTE_CHANGE.format(source="changed")}
+        {NOTE_CHANGE.format(source="summed")}
         """,
         [move.account_id for move in moves],
         [move.item_id for move in moves],

@@ -106,7 +106,7 @@ def test_what_is_booked_is_what_the_part_says_and_never_more_than_was_held(
     part = a_part([Share(group_no=1, amount_fen=amount_fen)])
     booked = booking.book(booking.part_order(None, "issued", part), Holding(held))
     assert sum(move.amount_fen for move in booked.moves) == amount_fen
-    assert all(one.invoiced_fen <= reserved[one.item_id] for one in booked.booked)
+    assert all(one.invoiced_fen <= reserved[one.place] for one in booked.booked)
     assert booking.part_order("issued", "issued", part) is None
     assert booking.part_order("issued", "released", part) is None
 
