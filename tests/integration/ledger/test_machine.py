@@ -44,7 +44,7 @@ SETTINGS = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    phases=[Phase.generate],  # to shrink over a database takes minutes; the machine over the rules is there for that
+    phases=[Phase.generate],  # shrinking over a database takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

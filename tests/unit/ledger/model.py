@@ -302,7 +302,7 @@ def next_of(draw: st.DrawFn, model: Model) -> Happening:
     kinds = ["settle", "refund"]
     kinds += ["reserve"] * (3 if any(map(model.available, SUBJECTS)) else 1)
     kinds += ["book", "book", "book", "release"] if model.requests else []
-    kinds += ["offset"] if any(map(model.deficit, SUBJECTS)) else []
+    kinds += ["offset"] * sum(model.deficit(one) > 0 for one in SUBJECTS) * 2
     return Happening(kind := draw(st.sampled_from(kinds)), draw(ARGUMENTS[kind](model)))
 
 
@@ -337,7 +337,8 @@ def _reserve(draw: st.DrawFn, model: Model) -> tuple[int, tuple[str, ...], str |
 @st.composite
 def _offset(draw: st.DrawFn, model: Model) -> tuple[int, tuple[str, ...], str, int | None]:
     subject = draw(st.sampled_from([one for one in SUBJECTS if model.deficit(one)]))
-    amount = draw(st.one_of(st.none(), st.integers(1, model.deficit(subject) + 1)))
+    most = model.deficit(subject) + 1 if seldom(draw) else max(1, min(model.deficit(subject), model.available(subject)))
+    amount = draw(st.one_of(st.none(), st.integers(1, most), st.integers(1, most)))
     return _request(draw, model), _numbers(draw, model) if seldom(draw) else (), subject, amount
 
 
