@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy import ledger_cli
 from shared.domain.calendar import SHANGHAI
 
 SERVICES = ("title", "ledger", "invoicing", "notification")
@@ -19,6 +20,7 @@ parked = typer.Typer(no_args_is_help=True, help="Records that could not take eff
 api_keys = typer.Typer(no_args_is_help=True, help="Keys for customers' programs.")
 clock = typer.Typer(no_args_is_help=True, help="The test clock, which moves all services together; not in production.")
 app.add_typer(parked, name="parked")
+app.add_typer(ledger_cli.app, name="ledger")
 app.add_typer(clock, name="clock")
 app.add_typer(api_keys, name="api-keys")
 

@@ -1,0 +1,79 @@
+"""`kaipiao ledger`: is the ledger what its journal says? Reads its database directly, for the answer must not depend on the service."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated
+
+import asyncpg
+import typer
+from asyncpg import Connection, Record
+
+from deploy.verify.world import endpoints_file
+from services.ledger.store import rebuild as rows
+
+SHOWN_MAX = 20
+
+app = typer.Typer(no_args_is_help=True, help="The ledger's books.")
+
+
+def differences(found: Sequence[Record], figures: Sequence[str]) -> list[str]:
+    """A line for each figure that is not what it should be."""
+    lines = []
+    for row in map(dict, found):
+        whose = ", ".join(str(value) for name, value in row.items() if name not in figures)
+        lines += [
+            f"{whose}: {one} is {row[one][0]}, should be {row[one][1]}" for one in figures if row[one][0] != row[one][1]
+        ]
+    return lines
+
+
+async def compare(db: Connection) -> list[str]:
+    """What differs, items first; from one snapshot."""
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        items = differences(await rows.differing_items(db), rows.ITEM_FIGURES)
+        sums = differences(await rows.differing_sums(db), rows.SUM_FIGURES)
+    return [f"item {line}" for line in items] + [f"sum {line}" for line in sums]
+
+
+async def put_right(db: Connection) -> list[str]:
+    """What differed and is put right."""
+    found = await compare(db)
+    async with db.transaction():
+        await rows.put_right(db)
+    return found
+
+
+async def with_database(dsn: str, work: Callable[[Connection], Awaitable[list[str]]]) -> list[str]:
+    db = await asyncpg.connect(dsn)
+    try:
+        return await work(db)
+    finally:
+        await db.close()
+
+
+def _running() -> str:
+    path = endpoints_file()
+    if not path.exists():
+        typer.echo("nothing is running here: type make run, or name the database with --dsn", err=True)
+        raise typer.Exit(2)
+    found: str = json.loads(path.read_text(encoding="utf-8"))["dsn"]["ledger"]
+    return found
+
+
+@app.command("rebuild")
+def rebuild(
+    check: Annotated[
+        bool, typer.Option("--check", help="only compare; the exit status is 1 if anything differs")
+    ] = False,
+    dsn: Annotated[
+        str, typer.Option(help="of the ledger's database; by default the running stack's", envvar="LEDGER_DSN")
+    ] = "",
+) -> None:
+    """Rebuild items' columns from the moves and sums from the items. Locks writers out while it puts things right; a check does not."""
+    found = asyncio.run(with_database(dsn or _running(), compare if check else put_right))
+    for line in found[:SHOWN_MAX]:
+        typer.echo(line)
+    typer.echo(f"{len(found)} differences" + ("" if check or not found else ", put right"))
+    if check and found:
+        raise typer.Exit(1)
