@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from services.ledger.domain.booking import Order
 from services.ledger.domain.moves import Move
-from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net, unpromised
+from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net, paid_fen, unpromised
 from services.ledger.domain.reserving import ITEMS_MAX, Answer, Selected, short, too_large
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 
@@ -54,12 +54,13 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
     """
     have = by_bucket((bucket_of(key, payers.pooled), fen) for key, fen in free)
     refused = short(job.ask, have, payers.owed_here(have), payers.pooled)
-    if refused is None and len(payers.items) > ITEMS_MAX:
+    of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
+    owed = payers.owed_here(have)
+    offsets, _ = net(unpromised(payers.items, of_free)[0], owed, pooled=payers.pooled)
+    if refused is None and (len(offsets) > ITEMS_MAX or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)):
         refused = too_large(job.ask)
     if refused is not None:
         return Hold(refused=refused)
-    of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
-    offsets, _ = net(unpromised(payers.items, of_free)[0], payers.owed_here(have), pooled=payers.pooled)
     spent = Counter[SumKey]()
     for offset in offsets:
         spent[offset.from_item.sum_key] += offset.amount_fen
@@ -129,18 +130,19 @@ def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known:
     numbers = {_key_of(group): group.group_no for group in known}
     left, place = remainder.remainder_fen, job.next_place
     shares: list[Share] = []
-    counted: dict[int, Group] = {}
+    counted: dict[GroupKey, list[Picked]] = {}
     for item in picked:
         amount = min(item.free_fen, left)
         if amount <= 0:
             continue
-        number = numbers.setdefault(_group_key(remainder.key, item), len(numbers) + 1)
-        shares.append(Share(item.item_id, number, place, amount))
-        counted[number] = _counted(counted.get(number), number, remainder.key, item, amount)
+        key = _group_key(remainder.key, item)
+        shares.append(Share(item.item_id, numbers.setdefault(key, len(numbers) + 1), place, amount))
+        counted.setdefault(key, []).append(item)
         left, place = left - amount, place + 1
+    groups = tuple(_group(numbers[key], remainder.key, members, shares) for key, members in counted.items())
     after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
     short = not picked and remainder.after_id == 0
-    return Step(remainder.key, tuple(shares), tuple(counted.values()), left, *after, short)
+    return Step(remainder.key, tuple(shares), groups, left, *after, short)
 
 
 def _group_key(key: SumKey, item: Picked) -> GroupKey:
@@ -151,22 +153,19 @@ def _key_of(group: Group) -> GroupKey:
     return group.account_id, group.subject, group.content, group.tax_percent, group.cycle, group.spec
 
 
-def _counted(before: Group | None, number: int, key: SumKey, item: Picked, amount_fen: int) -> Group:
-    if before is not None:
-        oldest = min(before.oldest_at, item.occurred_at)
-        count, fen = before.count + 1, before.amount_fen + amount_fen
-        return before.model_copy(update={"count": count, "amount_fen": fen, "oldest_at": oldest})
+def _group(number: int, key: SumKey, members: Sequence[Picked], shares: Sequence[Share]) -> Group:
+    """What this step adds to a group."""
     return Group(
         group_no=number,
         account_id=key.account_id,
         subject=key.subject,
         content=key.content,
-        tax_percent=item.tax_percent,
+        tax_percent=members[0].tax_percent,
         cycle=key.cycle,
-        spec=item.spec,
-        count=1,
-        amount_fen=amount_fen,
-        oldest_at=item.occurred_at,
+        spec=members[0].spec,
+        count=len(members),
+        amount_fen=sum(share.amount_fen for share in shares if share.group_no == number),
+        oldest_at=min(item.occurred_at for item in members),
     )
 
 

@@ -94,6 +94,8 @@ def unpromised(selected: Sequence[Candidate], free: Mapping[SumKey, int]) -> tup
 
     Promises are made on sums: whichever items are taken, of each sum no more than what is free. Sums not in `free` are free.
     """
+    if not free:
+        return list(selected), []
     left = dict(free)
     kept, lessened = [], []
     for item in selected:

@@ -1,7 +1,9 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
 
 from asyncpg import Connection, Record
 
@@ -16,23 +18,35 @@ LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
 CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
 
 
+@dataclass(frozen=True)
+class Promises:
+    """To large reservations in work: what is `free` of the sums they are made on; how much is promised of those that have some."""
+
+    free: Mapping[SumKey, int]
+    promised_fen: int
+
+    @property
+    def given_away(self) -> list[SumKey]:
+        """Nothing is free of these."""
+        return [key for key, fen in self.free.items() if fen <= 0]
+
+
 async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     """Selected numbers also when they are not open or have nothing left, to be able to say why.
 
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
     await db.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", sorted(ask.accounts))
-    free, promised_fen = await _promises(db, ask)
+    promises = await _promises(db, ask)
     owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, pooled)
-    found = await _payers(db, ask, owed, promised_fen, now)
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), promises.free, pooled)
+    found = await _payers(db, ask, owed, promises, now)
     if isinstance(ask, ReserveBalance):
-        need_fen = (
-            None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed) + promised_fen
-        )
-        found |= {item.item_id: item for item in await _oldest(db, ask, need_fen, now)}
-    return Selected(_in_order(found), owed, free=free, pooled=pooled)
+        owed_fen = sum(debt.owed_fen for debt in owed)
+        need_fen = None if ask.amount_fen is None else ask.amount_fen + owed_fen
+        found |= {item.item_id: item for item in await _oldest(db, ask, need_fen, promises, now)}
+    return Selected(_in_order(found), owed, free=promises.free, pooled=pooled)
 
 
 async def alone(db: Connection, ask: Ask) -> None:
@@ -42,45 +56,28 @@ async def alone(db: Connection, ask: Ask) -> None:
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
     """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    _, promised_fen = await _promises(db, ask)
+    promises = await _promises(db, ask)
     owed = await _owed(db, ask, now)
-    found = await _payers(db, ask, owed, promised_fen, now)
+    found = await _payers(db, ask, owed, promises, now)
     return Selected(_in_order(found), owed, pooled=frozenset(ask.pooled))
 
 
-async def _payers(
-    db: Connection, ask: Ask, owed: Sequence[Owed], promised_fen: int, now: datetime
-) -> dict[int, Candidate]:
-    """For each deficit the oldest items that can pay it, though what is promised to others cannot."""
-    pooled = frozenset(ask.pooled)
-    found: dict[int, Candidate] = {}
-    for (account_id, subject), fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
-        whose = ask.pooled if account_id == POOL else (account_id,)
-        one = ask.model_copy(update={"accounts": whose, "subject": subject})
-        found |= {item.item_id: item for item in await _oldest(db, one, fen + promised_fen, now)}
-    return found
-
-
-def _in_order(found: Mapping[int, Candidate]) -> list[Candidate]:
-    return sorted(found.values(), key=lambda item: (item.account_id, item.occurred_at, item.item_id))
-
-
-async def _promises(db: Connection, ask: Ask) -> tuple[dict[SumKey, int], int]:
-    """Nearly always none: sums that are partly promised to a large reservation in work, what is free of them, locked; and how much
-    is promised of all of them."""
+async def _promises(db: Connection, ask: Ask) -> Promises:
+    """Nearly always none. The sums are locked."""
     rows = await db.fetch(
         """
-        SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s
+        SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen, (
+            SELECT sum(r.remainder_fen)::bigint FROM remainder r WHERE r.account_id = s.account_id AND r.subject = s.subject
+                AND r.cycle = s.cycle AND r.content = s.content AND r.opens_at = s.opens_at) AS promised_fen
+        FROM balance_sum s
         WHERE s.account_id = ANY ($1) AND (s.account_id, s.subject, s.cycle, s.content, s.opens_at) IN (
             SELECT account_id, subject, cycle, content, opens_at FROM remainder WHERE account_id = ANY ($1))
-        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
+        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE OF s
         """,
         list(ask.accounts),
     )
-    promised_fen = await db.fetchval(
-        "SELECT coalesce(sum(remainder_fen), 0)::bigint FROM remainder WHERE account_id = ANY ($1)", list(ask.accounts)
-    )
-    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}, promised_fen
+    free = {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
+    return Promises(free, sum(row["promised_fen"] or 0 for row in rows if row["positive_fen"] > 0))
 
 
 async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:
@@ -101,6 +98,23 @@ async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:
     return [Owed(**row) for row in rows]
 
 
+async def _payers(
+    db: Connection, ask: Ask, owed: Sequence[Owed], promises: Promises, now: datetime
+) -> dict[int, Candidate]:
+    """For each deficit the oldest items that can pay it."""
+    pooled = frozenset(ask.pooled)
+    found: dict[int, Candidate] = {}
+    for (account_id, subject), fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
+        whose = ask.pooled if account_id == POOL else (account_id,)
+        one = ask.model_copy(update={"accounts": whose, "subject": subject})
+        found |= {item.item_id: item for item in await _oldest(db, one, fen, promises, now)}
+    return found
+
+
+def _in_order(found: Mapping[int, Candidate]) -> list[Candidate]:
+    return sorted(found.values(), key=lambda item: (item.account_id, item.occurred_at, item.item_id))
+
+
 async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
     rows = await db.fetch(
         f"""
@@ -112,36 +126,57 @@ async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
         list(ask.numbers),
         ask.subject,
     )
-    return [Candidate(**row) for row in rows]
+    return [Candidate(*row.values()) for row in rows]
 
 
-async def _oldest(db: Connection, ask: Ask, need_fen: int | None, now: datetime) -> list[Candidate]:
-    """In growing chunks until there is enough: an account may have millions of open items."""
+async def _oldest(db: Connection, ask: Ask, need_fen: int | None, promises: Promises, now: datetime) -> list[Candidate]:
+    """In growing chunks until there is enough, whatever is promised of it: an account may have millions of open items.
+
+    Only what seems to suffice is locked.
+    """
     found: list[Candidate] = []
-    have_fen, size = 0, CHUNK_FIRST
+    left_fen, size = None if need_fen is None else need_fen + promises.promised_fen, CHUNK_FIRST
     for account_id in sorted(ask.accounts):
         after = (BEGINNING, 0)
-        while len(found) <= ITEMS_MAX and (need_fen is None or have_fen < need_fen):
-            keys = await _keys(db, ask, account_id, after, size, now)
+        while len(found) <= ITEMS_MAX and (left_fen is None or left_fen > 0):
+            keys = await _keys(db, ask, account_id, after, size, promises.given_away, now)
             if not keys:
                 break
-            chunk = await _locked(db, account_id, [row["item_id"] for row in keys])
+            wanted = _enough(keys, left_fen)
+            chunk = await _locked(db, account_id, [row["item_id"] for row in wanted])
             found += chunk
-            have_fen += sum(item.free_fen for item in chunk)
-            after, size = (keys[-1]["occurred_at"], keys[-1]["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
+            left_fen = None if left_fen is None else left_fen - sum(item.free_fen for item in chunk)
+            after, size = (wanted[-1]["occurred_at"], wanted[-1]["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
     return found
 
 
+def _enough(keys: Sequence[Record], need_fen: int | None) -> Sequence[Record]:
+    """As many as have the sum, as far as one can see without locks."""
+    if need_fen is None:
+        return keys
+    for place, fen in enumerate(accumulate(row["invoiceable_fen"] for row in keys), 1):
+        if fen >= need_fen:
+            return keys[:place]
+    return keys
+
+
 async def _keys(
-    db: Connection, ask: Ask, account_id: int, after: tuple[datetime, int], size: int, now: datetime
+    db: Connection,
+    ask: Ask,
+    account_id: int,
+    after: tuple[datetime, int],
+    size: int,
+    given_away: Sequence[SumKey],
+    now: datetime,
 ) -> Sequence[Record]:
     """Where the next chunk lies. Read without locks: one that waits for a lock may come back short, and that is not the end."""
     rows: list[Record] = await db.fetch(
         """
-        SELECT occurred_at, item_id FROM item
+        SELECT occurred_at, item_id, invoiceable_fen FROM item
         WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND invoiceable_fen <> 0 AND invoiceable_fen > 0
             AND opens_at <= $4 AND ($5::text IS NULL OR subject = $5) AND ($6 = '{}'::text[] OR cycle = ANY ($6))
-            AND ($7 = '{}'::text[] OR product_code = ANY ($7))
+            AND ($7 = '{}'::text[] OR product_code = ANY ($7)) AND ($9 = '{}'::text[] OR (subject, cycle, content, opens_at) NOT IN (
+                SELECT * FROM unnest($9::text[], $10::text[], $11::text[], $12::timestamptz[])))
         ORDER BY occurred_at, item_id LIMIT $8
         """,
         account_id,
@@ -151,8 +186,14 @@ async def _keys(
         list(ask.cycles),
         list(ask.products),
         size,
+        *_columns(key for key in given_away if key.account_id == account_id),
     )
     return rows
+
+
+def _columns(keys: Iterable[SumKey]) -> list[list[str | datetime]]:
+    """Subjects, cycles, contents and openings."""
+    return [list(column) for column in zip(*(key.columns[1:] for key in keys), strict=True)] or [[], [], [], []]
 
 
 async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> list[Candidate]:
@@ -161,7 +202,7 @@ async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> l
         account_id,
         item_ids,
     )
-    return [Candidate(**row) for row in rows]
+    return [Candidate(*row.values()) for row in rows]
 
 
 async def _refund_numbers(db: Connection, ask: Ask) -> frozenset[str]:
