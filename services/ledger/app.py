@@ -37,7 +37,7 @@ def build(_: Settings) -> Service:
             Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
             Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
             Worker("openings", changes.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
-            Worker("balances", changes.claim, _nothing, handlers.balance_published, concurrency=1),
+            Worker("balances", changes.claim, _nothing, handlers.balances_published, concurrency=1),
         ],
         routes=api.routes,
     )

@@ -178,8 +178,7 @@ async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> 
     return messages
 
 
-async def balance_published(changed: Changed, _: None, db: Connection, now: datetime) -> list[Message]:
-    sums = await pages.sums(db, changed.account_id, now)
-    told = changes.deficits_of(sums)
-    await change_rows.mark_told(db, changed, told)
-    return [changes.balance_changed(changed, sums), *changes.deficits_changed(changed, told)]
+async def balances_published(changed: Sequence[Changed], _: None, db: Connection, now: datetime) -> list[Message]:
+    sums = await pages.sums_of(db, [one.account_id for one in changed], now)
+    await change_rows.mark_told(db, changed, {account: changes.deficits_of(rows) for account, rows in sums.items()})
+    return [message for one in changed for message in changes.news(one, sums[one.account_id])]

@@ -19,19 +19,15 @@ class Changed:
     deficits: Mapping[str, int]
 
 
-def balance_changed(changed: Changed, sums: Sequence[Sums]) -> BalanceChanged:
-    return BalanceChanged(
-        account_id=changed.account_id, version=changed.version, balances=tuple(balance(one) for one in sums)
-    )
-
-
 def deficits_of(sums: Sequence[Sums]) -> dict[str, int]:
     return {one.subject: -one.negative_fen for one in sums if one.negative_fen}
 
 
-def deficits_changed(changed: Changed, now: Mapping[str, int]) -> list[Message]:
+def news(changed: Changed, sums: Sequence[Sums]) -> list[Message]:
+    """The balance as it is, and each deficit that is another than was told last."""
     common = {"account_id": changed.account_id, "version": changed.version}
-    told: list[Message] = []
+    told: list[Message] = [BalanceChanged.model_validate(common | {"balances": tuple(map(balance, sums))})]
+    now = deficits_of(sums)
     for subject in sorted(changed.deficits.keys() | now.keys()):
         fen = now.get(subject, 0)
         kind = DeficitOpened if fen else DeficitClosed

@@ -8,5 +8,9 @@ ALTER TABLE reservation_offset ADD COLUMN to_owner_id bigint;
 UPDATE reservation_offset SET to_owner_id = owner_id;
 ALTER TABLE reservation_offset ALTER COLUMN to_owner_id SET NOT NULL;
 
+-- Accounts wait in the order in which they are claimed.
+DROP INDEX account_change_due;
+CREATE INDEX account_change_due ON account_change (published_at, account_id) WHERE version > published;
+
 -- What was last told of an account's deficits, by subject.
 ALTER TABLE account_change ADD COLUMN deficits jsonb NOT NULL DEFAULT '{}';

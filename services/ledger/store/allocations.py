@@ -16,16 +16,15 @@ JOB = "account_id, request_id, reservation_id, ask, status, next_place, tracepar
 
 async def queue(db: Connection, ask: ReserveBalance, decision: Decision, reservation_id: int, now: datetime) -> None:
     """For a worker, unless there is an answer."""
+    if decision.answer is not None or not decision.new:
+        return
     await db.execute(
-        """
-        INSERT INTO allocation (account_id, request_id, reservation_id, ask, arrived_at) SELECT $1, $2, $3, $4, $5 WHERE $6
-        """,
+        "INSERT INTO allocation (account_id, request_id, reservation_id, ask, arrived_at) VALUES ($1, $2, $3, $4, $5)",
         ask.account_id,
         ask.request_id,
         reservation_id,
         ask.model_dump_json(),
         now,
-        decision.new and decision.answer is None,
     )
 
 

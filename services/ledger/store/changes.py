@@ -1,7 +1,7 @@
 """Which accounts' balances changed, and what of that was told. The hot path only notes that something changed (`NOTE_CHANGE`)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from asyncpg import Connection
@@ -11,37 +11,46 @@ from services.ledger.store.items import NOTE_CHANGE
 
 PUBLISH_SECONDS = 1.0
 LEASE_SECONDS = 30.0
+CLAIM_MAX = 200
 OPENINGS_MAX = 500
 
 
-async def claim(db: Connection, at: datetime, _: datetime) -> Changed | None:
-    """An account whose balance changed and was not published within the last second."""
-    row = await db.fetchrow(
+async def claim(db: Connection, at: datetime, _: datetime) -> list[Changed] | None:
+    """Accounts whose balance changed and was not published within the last second, those that waited longest first."""
+    rows = await db.fetch(
         """
         UPDATE account_change c SET lease_until = $3 FROM (
             SELECT account_id FROM account_change
             WHERE version > published AND published_at <= $2 AND lease_until <= $1
-            ORDER BY published_at, account_id LIMIT 1 FOR UPDATE SKIP LOCKED
+            ORDER BY published_at, account_id LIMIT $4 FOR UPDATE SKIP LOCKED
         ) due
         WHERE c.account_id = due.account_id RETURNING c.account_id, c.version, c.deficits
         """,
         at,
         at - timedelta(seconds=PUBLISH_SECONDS),
         at + timedelta(seconds=LEASE_SECONDS),
+        CLAIM_MAX,
     )
-    return None if row is None else Changed(row["account_id"], row["version"], at, json.loads(row["deficits"]))
+    found = [Changed(row["account_id"], row["version"], at, json.loads(row["deficits"])) for row in rows]
+    return sorted(found, key=lambda one: one.account_id) or None
 
 
-async def mark_told(db: Connection, changed: Changed, deficits: Mapping[str, int]) -> None:
+async def mark_told(db: Connection, changed: Sequence[Changed], deficits: Mapping[int, Mapping[str, int]]) -> None:
     await db.execute(
         """
-        UPDATE account_change SET published = greatest(published, $2), published_at = $3, lease_until = 'epoch', deficits = $4
-        WHERE account_id = $1
+        WITH told AS (
+            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::jsonb[]) AS t (account_id, version, at, deficits)
+        ), locked AS (
+            SELECT account_id FROM account_change WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE
+        )
+        UPDATE account_change c SET published = greatest(c.published, t.version), published_at = t.at, lease_until = 'epoch',
+            deficits = t.deficits
+        FROM told t JOIN locked USING (account_id) WHERE c.account_id = t.account_id
         """,
-        changed.account_id,
-        changed.version,
-        changed.claimed_at,
-        json.dumps(deficits),
+        [one.account_id for one in changed],
+        [one.version for one in changed],
+        [one.claimed_at for one in changed],
+        [json.dumps(deficits[one.account_id]) for one in changed],
     )
 
 

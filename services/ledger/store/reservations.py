@@ -89,6 +89,8 @@ async def add_answer(db: Connection, answer: Answer, reservation_id: int | None,
 
 
 async def add_offsets(db: Connection, account_id: int, reservation_id: int | None, offsets: Sequence[Offset]) -> None:
+    if not offsets:
+        return
     await db.execute(
         """
         INSERT INTO reservation_offset (account_id, reservation_id, place, owner_id, from_item_id, to_owner_id, to_item_id, to_number,

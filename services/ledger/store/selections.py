@@ -1,9 +1,7 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate
 
 from asyncpg import Connection, Record
 
@@ -18,17 +16,8 @@ LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
 CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
 
 
-@dataclass(frozen=True)
-class Promises:
-    """To large reservations in work: what is `free` of the sums they are made on; how much is promised of those that have some."""
-
-    free: Mapping[SumKey, int]
-    promised_fen: int
-
-    @property
-    def given_away(self) -> list[SumKey]:
-        """Nothing is free of these."""
-        return [key for key, fen in self.free.items() if fen <= 0]
+Free = dict[SumKey, int]
+"""Of the sums on which a large reservation in work has a promise: what is free. Nearly always empty."""
 
 
 async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
@@ -37,16 +26,16 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
     await db.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", sorted(ask.accounts))
-    promises = await _promises(db, ask)
+    free = await _free_of_promised(db, ask)
     owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), promises.free, pooled)
-    found = await _payers(db, ask, owed, promises, now)
+        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, pooled)
+    found = await _payers(db, ask, owed, free, now)
     if isinstance(ask, ReserveBalance):
         owed_fen = sum(debt.owed_fen for debt in owed)
         need_fen = None if ask.amount_fen is None else ask.amount_fen + owed_fen
-        found |= {item.item_id: item for item in await _oldest(db, ask, need_fen, promises, now)}
-    return Selected(_in_order(found), owed, free=promises.free, pooled=pooled)
+        found |= {item.item_id: item for item in await _oldest(db, ask, need_fen, free, now)}
+    return Selected(_in_order(found), owed, free=free, pooled=pooled)
 
 
 async def alone(db: Connection, ask: Ask) -> None:
@@ -56,28 +45,24 @@ async def alone(db: Connection, ask: Ask) -> None:
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
     """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    promises = await _promises(db, ask)
+    free = await _free_of_promised(db, ask)
     owed = await _owed(db, ask, now)
-    found = await _payers(db, ask, owed, promises, now)
+    found = await _payers(db, ask, owed, free, now)
     return Selected(_in_order(found), owed, pooled=frozenset(ask.pooled))
 
 
-async def _promises(db: Connection, ask: Ask) -> Promises:
-    """Nearly always none. The sums are locked."""
+async def _free_of_promised(db: Connection, ask: Ask) -> Free:
+    """The sums are locked."""
     rows = await db.fetch(
         """
-        SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen, (
-            SELECT sum(r.remainder_fen)::bigint FROM remainder r WHERE r.account_id = s.account_id AND r.subject = s.subject
-                AND r.cycle = s.cycle AND r.content = s.content AND r.opens_at = s.opens_at) AS promised_fen
-        FROM balance_sum s
+        SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s
         WHERE s.account_id = ANY ($1) AND (s.account_id, s.subject, s.cycle, s.content, s.opens_at) IN (
             SELECT account_id, subject, cycle, content, opens_at FROM remainder WHERE account_id = ANY ($1))
-        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE OF s
+        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
         """,
         list(ask.accounts),
     )
-    free = {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
-    return Promises(free, sum(row["promised_fen"] or 0 for row in rows if row["positive_fen"] > 0))
+    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
 
 
 async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:
@@ -98,16 +83,14 @@ async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:
     return [Owed(**row) for row in rows]
 
 
-async def _payers(
-    db: Connection, ask: Ask, owed: Sequence[Owed], promises: Promises, now: datetime
-) -> dict[int, Candidate]:
+async def _payers(db: Connection, ask: Ask, owed: Sequence[Owed], free: Free, now: datetime) -> dict[int, Candidate]:
     """For each deficit the oldest items that can pay it."""
     pooled = frozenset(ask.pooled)
     found: dict[int, Candidate] = {}
     for (account_id, subject), fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
         whose = ask.pooled if account_id == POOL else (account_id,)
         one = ask.model_copy(update={"accounts": whose, "subject": subject})
-        found |= {item.item_id: item for item in await _oldest(db, one, fen, promises, now)}
+        found |= {item.item_id: item for item in await _oldest(db, one, fen, free, now)}
     return found
 
 
@@ -129,50 +112,55 @@ async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
     return [Candidate(*row.values()) for row in rows]
 
 
-async def _oldest(db: Connection, ask: Ask, need_fen: int | None, promises: Promises, now: datetime) -> list[Candidate]:
-    """In growing chunks until there is enough, whatever is promised of it: an account may have millions of open items.
-
-    Only what seems to suffice is locked.
-    """
+async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, now: datetime) -> list[Candidate]:
+    """In growing chunks until there is enough: an account may have millions of open items. Only what seems to suffice is locked."""
     found: list[Candidate] = []
-    left_fen, size = None if need_fen is None else need_fen + promises.promised_fen, CHUNK_FIRST
+    have_fen, size, free = 0, CHUNK_FIRST, dict(free)
     for account_id in sorted(ask.accounts):
         after = (BEGINNING, 0)
-        while len(found) <= ITEMS_MAX and (left_fen is None or left_fen > 0):
-            keys = await _keys(db, ask, account_id, after, size, promises.given_away, now)
+        while len(found) <= ITEMS_MAX and (need_fen is None or have_fen < need_fen):
+            keys = await _keys(db, ask, account_id, after, size, free, now)
             if not keys:
                 break
-            wanted = _enough(keys, left_fen)
+            wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
             chunk = await _locked(db, account_id, [row["item_id"] for row in wanted])
             found += chunk
-            left_fen = None if left_fen is None else left_fen - sum(item.free_fen for item in chunk)
-            after, size = (wanted[-1]["occurred_at"], wanted[-1]["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
+            have_fen += sum(_use(item.sum_key, item.free_fen, free) for item in chunk)
+            after, size = (last["occurred_at"], last["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
     return found
 
 
-def _enough(keys: Sequence[Record], need_fen: int | None) -> Sequence[Record]:
-    """As many as have the sum, as far as one can see without locks."""
-    if need_fen is None:
-        return keys
-    for place, fen in enumerate(accumulate(row["invoiceable_fen"] for row in keys), 1):
-        if fen >= need_fen:
-            return keys[:place]
-    return keys
+def _use(key: SumKey, fen: int, free: Free) -> int:
+    """What of an item can be used, and is from now on: of a sum that is partly promised no more than what is free of it."""
+    usable = min(fen, free.get(key, fen))
+    if key in free:
+        free[key] -= usable
+    return usable
+
+
+def _enough(keys: Sequence[Record], need_fen: int | None, free: Free) -> tuple[list[Record], Record]:
+    """As many as have the sum, as far as one can see without locks; and the last that was looked at."""
+    wanted, have_fen = [], 0
+    for row in keys:
+        *key, fen = tuple(row)[1:7]
+        usable = _use(SumKey(*key), fen, free) if free else fen
+        wanted += [row] if usable else []
+        have_fen += usable
+        if need_fen is not None and have_fen >= need_fen:
+            return wanted, row
+    return wanted, keys[-1]
 
 
 async def _keys(
-    db: Connection,
-    ask: Ask,
-    account_id: int,
-    after: tuple[datetime, int],
-    size: int,
-    given_away: Sequence[SumKey],
-    now: datetime,
+    db: Connection, ask: Ask, account_id: int, after: tuple[datetime, int], size: int, free: Free, now: datetime
 ) -> Sequence[Record]:
-    """Where the next chunk lies. Read without locks: one that waits for a lock may come back short, and that is not the end."""
+    """Where the next chunk lies, without what is all promised to others.
+
+    Read without locks: one that waits for a lock may come back short, and that is not the end.
+    """
     rows: list[Record] = await db.fetch(
         """
-        SELECT occurred_at, item_id, invoiceable_fen FROM item
+        SELECT item_id, account_id, subject, cycle, content, opens_at, invoiceable_fen, occurred_at FROM item
         WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND invoiceable_fen <> 0 AND invoiceable_fen > 0
             AND opens_at <= $4 AND ($5::text IS NULL OR subject = $5) AND ($6 = '{}'::text[] OR cycle = ANY ($6))
             AND ($7 = '{}'::text[] OR product_code = ANY ($7)) AND ($9 = '{}'::text[] OR (subject, cycle, content, opens_at) NOT IN (
@@ -186,7 +174,7 @@ async def _keys(
         list(ask.cycles),
         list(ask.products),
         size,
-        *_columns(key for key in given_away if key.account_id == account_id),
+        *_columns(key for key, fen in free.items() if key.account_id == account_id and fen <= 0),
     )
     return rows
 

@@ -101,7 +101,7 @@ class Ledger:
             if changed is None:
                 return said
             async with self.database.transaction() as db:
-                said += await handlers.balance_published(changed, None, db, at)
+                said += await handlers.balances_published(changed, None, db, at)
 
     async def released(self, request_id: int = 1, account_id: int = 1) -> list[Message]:
         async with self.database.transaction() as db:

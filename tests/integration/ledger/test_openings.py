@@ -36,7 +36,7 @@ async def told(ledger: Ledger, now: datetime) -> list[BalanceChanged]:
             changed = await changes.claim(db, now, now)
             if changed is None:
                 return found
-            found += await handlers.balance_published(changed, None, db, now)  # type: ignore[arg-type]
+            found += await handlers.balances_published(changed, None, db, now)  # type: ignore[arg-type]
 
 
 async def test_a_bill_of_this_month_is_told_of_again_when_it_opens(ledger: Ledger) -> None:
