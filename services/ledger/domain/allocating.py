@@ -15,7 +15,7 @@ from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket,
 from services.ledger.domain.reserving import ITEMS_MAX, Answer, Selected, short, too_large
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 
-STEP_ITEMS = 2000
+STEP_ITEMS = 1000
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Candidate:
     opens_at: datetime
     invoiceable_fen: int
     reserved_fen: int
+    order_type: str | None = None
 
     @property
     def sum_key(self) -> SumKey:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
+from services.ledger.domain.intake import NEVER
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
 from services.ledger.domain.netting import (
     ALONE,
@@ -30,6 +31,7 @@ from shared.contracts.ledger import (
     ReserveBalance,
 )
 from shared.contracts.message import Message
+from shared.domain.catalogue import Catalogue
 
 ITEMS_MAX = 2000
 """Items one transaction may take. More is allocated in steps (`allocating.py`)."""
@@ -40,11 +42,14 @@ Ask = ReserveBalance | OffsetDeficit
 
 @dataclass(frozen=True)
 class Selected:
-    """What an ask selects, locked: its items, the deficits that may bear on them, and the selected numbers that are refunds."""
+    """What an ask selects, locked: its items, the deficits that may bear on them.
+
+    `not_items`: selected numbers that are refunds (None), or usage that waits for its bill (not before that moment).
+    """
 
     items: Sequence[Candidate]
     owed: Sequence[Owed]
-    refund_numbers: frozenset[str] = frozenset()
+    not_items: Mapping[str, datetime | None] = field(default_factory=dict)
     free: Mapping[SumKey, int] = field(default_factory=dict)
     """Of sums that are partly promised to a large reservation: what is free of them."""
     pooled: Pooled = ALONE
@@ -165,11 +170,10 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
     found = {item.number for item in selected.items}
     for number in ask.numbers:
         if number not in found:
-            refund = number in selected.refund_numbers
-            return _refused(ask, "NEGATIVE_SELECTED_ALONE" if refund else "ITEM_NOT_INVOICEABLE", number=number)
+            return _refused_not_item(ask, number, selected.not_items)
     for item in selected.items:
         if item.opens_at > now:
-            return _refused(ask, "ITEM_NOT_INVOICEABLE", number=item.number, opens_at=item.opens_at.isoformat())
+            return _refused(ask, "ITEM_NOT_INVOICEABLE", number=item.number, **_why_not_open(item))
     if ask.numbers and ask.amount_fen is None:
         held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
         for item in held or unpromised(selected.items, selected.free)[1]:
@@ -177,6 +181,24 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
     if ask.numbers and len(selected.items) > ITEMS_MAX:
         return too_large(ask)
     return None
+
+
+def _refused_not_item(ask: Ask, number: str, known: Mapping[str, datetime | None]) -> ReservationRefused:
+    if number not in known:
+        return _refused(ask, "ITEM_NOT_INVOICEABLE", number=number, why="UNKNOWN_DOCUMENT")
+    bill_not_before = known[number]
+    if bill_not_before is None:
+        return _refused(ask, "NEGATIVE_SELECTED_ALONE", number=number)
+    why = {"why": "BILL_NOT_SETTLED", "earliest_at": bill_not_before.isoformat()}
+    return _refused(ask, "ITEM_NOT_INVOICEABLE", number=number, **why)
+
+
+def _why_not_open(item: Candidate) -> dict[str, str]:
+    """Whose it is to invoice, if not ours; or when it opens."""
+    if item.opens_at < NEVER:
+        return {"why": "NOT_OPEN_YET", "earliest_at": item.opens_at.isoformat()}
+    vendor = Catalogue.load().invoiceable_by(item.order_type) == "vendor"
+    return {"why": "VENDOR_INVOICES_IT" if vendor else "NOBODY_INVOICES_IT"}
 
 
 def too_large(ask: Ask) -> ReservationRefused:

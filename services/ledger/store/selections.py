@@ -1,6 +1,6 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
@@ -10,7 +10,7 @@ from services.ledger.domain.reserving import ITEMS_MAX, Ask, Selected
 from shared.contracts.ledger import ReserveBalance
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
-    reserved_fen"""
+    reserved_fen, order_type"""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
 CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
@@ -29,7 +29,8 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     free = await _free_of_promised(db, ask)
     owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     if ask.numbers:
-        return Selected(await _numbered(db, ask), owed, await _refund_numbers(db, ask), free, pooled)
+        items = await _numbered(db, ask)
+        return Selected(items, owed, await _not_items(db, ask, {item.number for item in items}), free, pooled)
     found = await _payers(db, ask, owed, free, now)
     if isinstance(ask, ReserveBalance):
         owed_fen = sum(debt.owed_fen for debt in owed)
@@ -193,10 +194,17 @@ async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> l
     return [Candidate(*row.values()) for row in rows]
 
 
-async def _refund_numbers(db: Connection, ask: Ask) -> frozenset[str]:
+async def _not_items(db: Connection, ask: Ask, found: Set[str]) -> dict[str, datetime | None]:
+    """What else the numbers stand for: refunds, and usage with the moment before which its bill does not come."""
+    rest = [number for number in ask.numbers if number not in found]
+    if not rest:
+        return {}
     rows = await db.fetch(
-        "SELECT DISTINCT number FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)",
+        """
+        SELECT number, NULL::timestamptz AS not_before FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)
+        UNION ALL SELECT number, earliest_at FROM usage_record WHERE account_id = ANY ($1) AND number = ANY ($2)
+        """,
         list(ask.accounts),
-        list(ask.numbers),
+        rest,
     )
-    return frozenset(row["number"] for row in rows)
+    return {row["number"]: row["not_before"] for row in rows}

@@ -7,10 +7,10 @@ import pytest
 from services.ledger import handlers
 from services.ledger.store import papers
 from shared.contracts.accounts import CashToppedUp
-from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled
+from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import RefundUnmatched
 from shared.contracts.message import Message, Park
-from tests.examples import MARCH_10, a_refund, an_order
+from tests.examples import MARCH_10, a_bill, a_refund, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
@@ -164,3 +164,27 @@ async def test_an_order_of_the_vendor_never_opens_and_one_of_an_unknown_type_is_
     found = await ledger.balance()
     assert found is not None
     assert (found.consumed_fen, found.available_fen) == (100, 100)
+
+
+async def test_a_refusal_says_why_a_document_cannot_be_invoiced_and_when_it_can(ledger: Ledger) -> None:
+    def of_type(number: str, order_type: str) -> OrderPaid:
+        line = Line(subject="ALIYUN_SERVICE", cash_fen=100, order_type=order_type)
+        return an_order(number).model_copy(update={"lines": (line,)})
+
+    usage = UsageRecorded(account_id=1, number="U1", occurred_at=MARCH_10, lines=lines(5))
+    vendor, nobody = of_type("V1", "marketplace_vendor"), of_type("N1", "domain_auction")
+    await ledger.bill(a_bill("B1", 100, cycle="202603"), usage, vendor, nobody, an_order("O1", 10))
+    await ledger.bill(a_refund("F1", of="O1", cash_fen=1))
+    opens = "2026-04-02T16:00:00+00:00"
+    said = {
+        number: await ledger.refusal(number, request_id=place + 1)
+        for place, number in enumerate(("B1", "U1", "V1", "N1", "X", "F1"))
+    }
+    assert {number: (one.reason, one.detail) for number, one in said.items()} == {
+        "B1": ("ITEM_NOT_INVOICEABLE", {"number": "B1", "why": "NOT_OPEN_YET", "earliest_at": opens}),
+        "U1": ("ITEM_NOT_INVOICEABLE", {"number": "U1", "why": "BILL_NOT_SETTLED", "earliest_at": opens}),
+        "V1": ("ITEM_NOT_INVOICEABLE", {"number": "V1", "why": "VENDOR_INVOICES_IT"}),
+        "N1": ("ITEM_NOT_INVOICEABLE", {"number": "N1", "why": "NOBODY_INVOICES_IT"}),
+        "X": ("ITEM_NOT_INVOICEABLE", {"number": "X", "why": "UNKNOWN_DOCUMENT"}),
+        "F1": ("NEGATIVE_SELECTED_ALONE", {"number": "F1"}),
+    }

@@ -167,7 +167,7 @@ class Model:
     def _unselectable(self, chosen: Sequence[str], numbers: Sequence[str], amount: int | None) -> Answer | None:
         for number in numbers:
             if number not in chosen:
-                return "ITEM_NOT_INVOICEABLE", {"number": number}
+                return "ITEM_NOT_INVOICEABLE", {"number": number, "why": "UNKNOWN_DOCUMENT"}
         for number in chosen:
             if numbers and amount is None and self.orders[number].can <= 0 < self.orders[number].reserved:
                 return "ITEM_LOCKED", {"number": number}
