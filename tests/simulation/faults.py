@@ -1,8 +1,9 @@
 """What goes wrong: a process dies before or after a commit, or a commit hangs while others go on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from unittest.mock import patch
 
 from asyncpg import Connection
 
@@ -51,3 +52,24 @@ class FaultyDatabase(Database):
                 await self.release.wait()
         if kind == "after":
             raise Crash
+
+
+SMALL = {
+    "services.ledger.domain.reserving.ITEMS_MAX": 3,
+    "services.ledger.domain.allocating.ITEMS_MAX": 3,
+    "services.ledger.store.selections.ITEMS_MAX": 3,
+    "services.ledger.store.bookings.ITEMS_MAX": 3,
+    "services.ledger.store.allocations.STEP_ITEMS": 2,
+    "services.ledger.store.bookings.STEP_ITEMS": 2,
+    "services.ledger.store.selections.CHUNK_FIRST": 2,
+    "services.ledger.store.selections.CHUNK_MAX": 2,
+}
+
+
+@contextmanager
+def small_limits() -> Iterator[None]:
+    """What takes thousands of items in earnest takes a few here."""
+    with ExitStack() as stack:
+        for name, value in SMALL.items():
+            stack.enter_context(patch(name, value))
+        yield

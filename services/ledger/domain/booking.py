@@ -184,6 +184,9 @@ def book(order: Order | None, held: Holding, only: str | None = None) -> Booking
             booked.append(_booked(item.place, bucket, order.wanted, amount))
             if left is not None:
                 left[item.group_no] -= amount
+    if only is None and order.wanted in FACTS and any((left or {}).values()):
+        text = f"{order.cause}: groups {[no for no, fen in (left or {}).items() if fen]} do not hold what its shares say; see who told it"
+        raise Unacceptable("SHARES_NOT_HELD", text)
     made = Booking(tuple(moves), tuple(booked), left, moved_fen=sum(move.amount_fen for move in moves))
     return made if order.wanted == "credited" else _undone_if_nothing_is_left(made, held, order.cause)
 

@@ -102,3 +102,14 @@ async def test_deficits_are_told_when_they_open_change_and_close_and_not_twice(l
     await ledger.bill(an_order("O3", 25_000))
     await ledger.pay_deficit("O3")
     assert deficits(await ledger.told(next(later))) == [("DeficitClosed", 0)]
+
+
+async def test_a_document_over_more_than_its_reservation_ever_held_is_parked_and_nothing_of_it_is_booked(
+    ledger: Ledger,
+) -> None:
+    await ledger.bill(an_order("O1", 1_000))
+    reserved = await ledger.reserve("O1")
+    await ledger.issued(reserved, part_id=1, gross_fen=600)
+    with pytest.raises(Unacceptable, match="SHARES_NOT_HELD"):
+        await ledger.issued(reserved, part_id=2, gross_fen=600)
+    assert await ledger.figures() == (600, 400, 0, 0)

@@ -84,7 +84,7 @@ async def test_a_document_held_by_another_request_is_locked(ledger: Ledger) -> N
 
 
 async def test_an_unknown_document_is_named(ledger: Ledger) -> None:
-    assert (await ledger.refusal("O404")).detail == {"number": "O404"}
+    assert (await ledger.refusal("O404")).detail == {"number": "O404", "why": "UNKNOWN_DOCUMENT"}
 
 
 async def test_asking_again_gives_the_first_answer(ledger: Ledger) -> None:
