@@ -179,7 +179,7 @@ async def test_rows_written_before_the_order_was_kept_take_the_next_registration
     await db.execute(insert, sealer.new_wrapped_key())
     await db.execute("INSERT INTO recipient (account_id, version, mailbox) VALUES (1, 1, 'old@customer.example')")
     await db.close()
-    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["002_late_facts.sql"]
+    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["002_late_facts.sql", "003_relations.sql"]
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]))
     async with database.transaction() as db:
         fact: AccountRegistered = an_account(1, at=NOW)
