@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from asyncpg import Connection
 
-from shared.contracts.message import Message
+from shared.contracts.message import Message, Unacceptable
 from shared.runtime import envelope
 from shared.runtime.clock import Clock, NewId
 from shared.runtime.database import WEATHER, Database
@@ -22,6 +22,7 @@ from shared.runtime.transport import Outgoing, SendFailed, Transport
 
 ROWS_MAX = 500
 VALUE_MAX_BYTES = 900_000
+"""What no broker takes must not get into the table: nothing behind it would ever leave."""
 FINISH_SECONDS = 5.0
 LEASE_SECONDS = 10.0
 IDLE_SECONDS = 0.1
@@ -57,6 +58,10 @@ class Outbox:
             return
         now = self._clock.now()
         records = [envelope.write(message, self._new_id(), self._source, now, traceparent) for message in messages]
+        for message, record in zip(messages, records, strict=True):
+            if len(record.value) > VALUE_MAX_BYTES:
+                text = f"the {type(message).__name__} it leads to has {len(record.value)} bytes, and the broker would never take it"
+                raise Unacceptable("ANSWER_TOO_LARGE", text)
         await db.execute(
             "INSERT INTO runtime.outbox (records) VALUES ($1)", json.dumps([_row(record) for record in records])
         )

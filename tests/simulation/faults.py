@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 from asyncpg import Connection
 
+from services.ledger.domain import limits
 from shared.runtime.database import Database
 
 
@@ -54,16 +55,7 @@ class FaultyDatabase(Database):
             raise Crash
 
 
-SMALL = {
-    "services.ledger.domain.reserving.ITEMS_MAX": 3,
-    "services.ledger.domain.allocating.ITEMS_MAX": 3,
-    "services.ledger.store.selections.ITEMS_MAX": 3,
-    "services.ledger.store.bookings.ITEMS_MAX": 3,
-    "services.ledger.store.allocations.STEP_ITEMS": 2,
-    "services.ledger.store.bookings.STEP_ITEMS": 2,
-    "services.ledger.store.selections.CHUNK_FIRST": 2,
-    "services.ledger.store.selections.CHUNK_MAX": 2,
-}
+SMALL = {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 2, "CHUNK_MAX": 2}
 
 
 @contextmanager
@@ -71,5 +63,5 @@ def small_limits() -> Iterator[None]:
     """What takes thousands of items in earnest takes a few here."""
     with ExitStack() as stack:
         for name, value in SMALL.items():
-            stack.enter_context(patch(name, value))
+            stack.enter_context(patch.object(limits, name, value))
         yield

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from services.ledger.domain import limits
 from services.ledger.domain.booking import Order
 from services.ledger.domain.moves import Move
 from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net, paid_fen, unpromised
-from services.ledger.domain.reserving import ITEMS_MAX, Answer, Selected, short, too_large
+from services.ledger.domain.reserving import Answer, Selected, short, too_large, too_varied
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
-
-STEP_ITEMS = 1000
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
     of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
     owed = payers.owed_here(have)
     offsets, _ = net(unpromised(payers.items, of_free)[0], owed, pooled=payers.pooled)
-    if refused is None and (len(offsets) > ITEMS_MAX or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)):
+    if refused is None and (
+        len(offsets) > limits.GROUPS_MAX // 2 or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)
+    ):
         refused = too_large(job.ask)
     if refused is not None:
         return Hold(refused=refused)
@@ -107,7 +108,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Step:
-    """One bounded step. `groups` count what this step adds. `short`: no item has anything left, and all were looked at."""
+    """One bounded step. `groups` count what this step adds. `short`: no item has anything left, and all were looked at; or there
+    are more groups than an answer can hold."""
 
     key: SumKey
     shares: tuple[Share, ...]
@@ -141,7 +143,7 @@ def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known:
         left, place = left - amount, place + 1
     groups = tuple(_group(numbers[key], remainder.key, members, shares) for key, members in counted.items())
     after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
-    short = not picked and remainder.after_id == 0
+    short = (not picked and remainder.after_id == 0) or len(numbers) > limits.GROUPS_MAX
     return Step(remainder.key, tuple(shares), groups, left, *after, short)
 
 
@@ -182,11 +184,12 @@ def reserved(job: Allocation, groups: Sequence[Group], offsets: Sequence[OffsetP
 
 
 def impaired(job: Allocation, missing_fen: int, groups: Sequence[Group]) -> tuple[ReservationRefused, Order]:
-    """A refund took what was promised: refused after all, and what was taken goes back."""
+    """A refund took what was promised, or it would print as too many lines: refused after all, and what was taken goes back."""
     cause = f"release of request {job.request_id}"
     back = Order(job.account_id, job.reservation_id, "released", cause, None)
     held_fen = sum(group.amount_fen for group in groups)
-    return _short(job, held_fen + missing_fen, held_fen), back
+    refused = too_varied(job.ask) if len(groups) > limits.GROUPS_MAX else _short(job, held_fen + missing_fen, held_fen)
+    return refused, back
 
 
 def _short(job: Allocation, need_fen: int, have_fen: int) -> ReservationRefused:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
+from services.ledger.domain import limits
 from services.ledger.domain.intake import NEVER
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
 from services.ledger.domain.netting import (
@@ -32,9 +33,6 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
-
-ITEMS_MAX = 2000
-"""Items one transaction may take. More is allocated in steps (`allocating.py`)."""
 
 Answer = BalanceReserved | ReservationRefused
 Ask = ReserveBalance | OffsetDeficit
@@ -118,6 +116,8 @@ def reserve(
     offsets, left = net(selected.items, owed, pooled=selected.pooled)
     decision = _decided(ask, reservation_id, offsets, _grouped(_take(selected.items, left, ask.amount_fen)))
     assert isinstance(decision.answer, BalanceReserved)
+    if len(decision.answer.groups) + len(offsets) > limits.GROUPS_MAX:
+        return Decision(too_varied(ask))
     assert ask.amount_fen in (None, decision.answer.total_fen)
     return decision
 
@@ -125,7 +125,7 @@ def reserve(
 def _is_large(ask: ReserveBalance, selected: Selected, owed: Sequence[Owed]) -> bool:
     """More items than one transaction takes, and still not all of what is asked for."""
     need_fen = None if ask.amount_fen is None else ask.amount_fen + sum(debt.owed_fen for debt in owed)
-    return len(selected.items) > ITEMS_MAX and (need_fen is None or selected.have_fen < need_fen)
+    return len(selected.items) > limits.ITEMS_MAX and (need_fen is None or selected.have_fen < need_fen)
 
 
 def offset(
@@ -143,8 +143,10 @@ def offset(
     have_fen = paid_fen(offsets)
     if refused is None and not 0 < need_fen <= deficit_fen:
         refused = _refused(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
-    if refused is None and have_fen < need_fen and len(selected.items) > ITEMS_MAX:
+    if refused is None and have_fen < need_fen and len(selected.items) > limits.ITEMS_MAX:
         refused = too_large(ask)
+    if refused is None and len(offsets) > limits.GROUPS_MAX:
+        refused = too_varied(ask)
     if refused is None and have_fen < need_fen:
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
@@ -178,7 +180,7 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
         held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
         for item in held or unpromised(selected.items, selected.free)[1]:
             return _refused(ask, "ITEM_LOCKED", number=item.number)
-    if ask.numbers and len(selected.items) > ITEMS_MAX:
+    if ask.numbers and len(selected.items) > limits.ITEMS_MAX:
         return too_large(ask)
     return None
 
@@ -202,7 +204,11 @@ def _why_not_open(item: Candidate) -> dict[str, str]:
 
 
 def too_large(ask: Ask) -> ReservationRefused:
-    return _refused(ask, "SELECTION_TOO_LARGE", items_max=ITEMS_MAX)
+    return _refused(ask, "SELECTION_TOO_LARGE", items_max=limits.ITEMS_MAX)
+
+
+def too_varied(ask: Ask) -> ReservationRefused:
+    return _refused(ask, "SELECTION_TOO_LARGE", groups_max=limits.GROUPS_MAX)
 
 
 def short(

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain.allocating import STEP_ITEMS, Allocation, Hold, Picked, Remainder, Step
+from services.ledger.domain import limits
+from services.ledger.domain.allocating import Allocation, Hold, Picked, Remainder, Step
 from services.ledger.domain.netting import SumKey
 from services.ledger.domain.reserving import Decision
 from services.ledger.store.items import NOTE_CHANGE
@@ -126,7 +127,7 @@ async def pick(db: Connection, job: Allocation, remainder: Remainder) -> list[Pi
         remainder.after_at,
         remainder.after_id,
         list(job.ask.products),
-        STEP_ITEMS,
+        limits.STEP_ITEMS,
     )
     return [Picked(**row) for row in rows]
 

@@ -5,9 +5,8 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain.allocating import STEP_ITEMS
+from services.ledger.domain import limits
 from services.ledger.domain.booking import Chunk, Held, Holding, Order, Waiting
-from services.ledger.domain.reserving import ITEMS_MAX
 from services.ledger.store.reservations import HELD, credited_cause, lock_items, paid_of
 
 ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, pass_no, moved_fen,
@@ -33,7 +32,7 @@ async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
         order.request_id,
         order.part_id,
         order.subject,
-        ITEMS_MAX,
+        limits.ITEMS_MAX,
     )
     return None if queued else order
 
@@ -82,12 +81,12 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
         order.reservation_id,
         waiting.after_place,
         None if order.shares is None else list(order.shares),
-        STEP_ITEMS,
+        limits.STEP_ITEMS,
         credited_cause(order),
     )
     items = [Held(**row) for row in rows]
     await lock_items(db, items, [])
-    if len(items) == STEP_ITEMS:
+    if len(items) == limits.STEP_ITEMS:
         return Chunk(Holding(items), last=False)
     paid = await paid_of(db, order)
     await lock_items(db, [], paid)

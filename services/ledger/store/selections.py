@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
 
+from services.ledger.domain import limits
 from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
-from services.ledger.domain.reserving import ITEMS_MAX, Ask, Selected
+from services.ledger.domain.reserving import Ask, Selected
 from shared.contracts.ledger import ReserveBalance
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
-CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
 
 
 Free = dict[SumKey, int]
@@ -104,7 +104,7 @@ async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
         f"""
         SELECT {COLUMNS} FROM item
         WHERE account_id = ANY ($1) AND number = ANY ($2) AND ($3::text IS NULL OR subject = $3)
-        ORDER BY account_id, occurred_at, item_id LIMIT {ITEMS_MAX + 1} FOR UPDATE
+        ORDER BY account_id, occurred_at, item_id LIMIT {limits.ITEMS_MAX + 1} FOR UPDATE
         """,
         list(ask.accounts),
         list(ask.numbers),
@@ -116,10 +116,10 @@ async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
 async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, now: datetime) -> list[Candidate]:
     """In growing chunks until there is enough: an account may have millions of open items. Only what seems to suffice is locked."""
     found: list[Candidate] = []
-    have_fen, size, free = 0, CHUNK_FIRST, dict(free)
+    have_fen, size, free = 0, limits.CHUNK_FIRST, dict(free)
     for account_id in sorted(ask.accounts):
         after = (BEGINNING, 0)
-        while len(found) <= ITEMS_MAX and (need_fen is None or have_fen < need_fen):
+        while len(found) <= limits.ITEMS_MAX and (need_fen is None or have_fen < need_fen):
             keys = await _keys(db, ask, account_id, after, size, free, now)
             if not keys:
                 break
@@ -127,7 +127,7 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
             chunk = await _locked(db, account_id, [row["item_id"] for row in wanted])
             found += chunk
             have_fen += sum(_use(item.sum_key, item.free_fen, free) for item in chunk)
-            after, size = (last["occurred_at"], last["item_id"]), min(size * CHUNK_GROWS, CHUNK_MAX)
+            after, size = (last["occurred_at"], last["item_id"]), min(size * limits.CHUNK_GROWS, limits.CHUNK_MAX)
     return found
 
 

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+import pytest
+
 from services.ledger import handlers
+from services.ledger.domain import limits
 from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, changes, pages
+from services.ledger.store import allocations, bookings, changes, pages
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, Share
 from shared.contracts.ledger import (
@@ -22,6 +25,12 @@ from shared.runtime.database import Database
 from tests.examples import a_refund, an_ask, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
+
+
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four items make a reservation large, a step takes two, and items are looked at one by one."""
+    for name, value in {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 1, "CHUNK_MAX": 1}.items():
+        monkeypatch.setattr(limits, name, value)
 
 
 class Ledger:
@@ -91,6 +100,17 @@ class Ledger:
         part = InvoiceCredited.model_validate(a_part(reserved, part_id, gross_fen).model_dump() | red)
         async with self.database.transaction() as db:
             return await handlers.invoice_credited(part, db, MARCH_20)
+
+    async def booked(self) -> list[Message]:
+        """What the worker of bookings on large reservations says."""
+        said: list[Message] = []
+        while True:
+            async with self.database.transaction() as db:
+                waiting = await bookings.next_order(db, MARCH_20, MARCH_20)
+            if waiting is None:
+                return said
+            async with self.database.transaction() as db:
+                said += await handlers.book_large(waiting, None, db, MARCH_20)
 
     async def told(self, at: datetime = MARCH_20) -> list[Message]:
         """What the worker tells of changed balances at that moment."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.ledger.domain import allocating, reserving
-from services.ledger.store import allocations, selections
+from services.ledger.domain import limits, reserving
+from services.ledger.store import selections
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from tests.examples import MARCH_10, a_refund, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 
@@ -17,16 +17,6 @@ pytestmark = pytest.mark.database
 def the_pairs(messages: Sequence[Message] | Message) -> list[tuple[str, str, int]]:
     assert isinstance(messages, BalanceReserved), messages
     return [(one.from_number, one.to_number, one.amount_fen) for one in messages.offsets]
-
-
-def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three items make a reservation large, a step takes two, and items are looked at one by one."""
-    for module in (reserving, allocating, selections):
-        monkeypatch.setattr(module, "ITEMS_MAX", 3)
-    for module in (allocating, allocations):
-        monkeypatch.setattr(module, "STEP_ITEMS", 2)
-    monkeypatch.setattr(selections, "CHUNK_FIRST", 1)
-    monkeypatch.setattr(selections, "CHUNK_MAX", 1)
 
 
 async def test_a_part_takes_what_is_held_before_it_takes_back_what_another_part_released(ledger: Ledger) -> None:
@@ -92,3 +82,20 @@ async def test_a_refund_of_what_is_already_taken_is_told_while_the_rest_is_still
     await ledger.allocated(steps=2)
     (told,) = await ledger.facts(a_refund("F1", of="O0", cash_fen=30))
     assert (type(told).__name__, getattr(told, "request_id", None)) == ("ReservationImpaired", 1)
+
+
+async def test_a_large_one_that_would_print_as_too_many_lines_is_refused_and_all_of_it_is_free_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    monkeypatch.setattr(limits, "GROUPS_MAX", 3)
+    for number in range(6):
+        order = an_order(f"O{number}", 100)
+        line = order.lines[0].model_copy(update={"spec": f"spec {number}"})
+        await ledger.bill(order.model_copy(update={"lines": (line,)}))
+    await ledger.asked(ledger.everything(request_id=1))
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, ReservationRefused)
+    assert answer.reason == "SELECTION_TOO_LARGE"
+    await ledger.booked()
+    assert await ledger.figures() == (0, 0, 600, 0)

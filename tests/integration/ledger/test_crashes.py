@@ -4,7 +4,6 @@ Each story is told once without a crash and then once for each place where it ca
 whoever would do it again does. `Cut` counts the places.
 """
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from shared.runtime.envelope import source_of
 from shared.runtime.outbox import outgoing_of
 from tests.databases import Databases
 from tests.examples import MARCH_10, a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, a_part
+from tests.integration.ledger.books import MARCH_20, a_part, few_at_once
 from tests.integration.ledger.checking import holds
 from tests.stage import Process, Stage
 from tests.world import SETTINGS
@@ -202,11 +201,7 @@ def _source(message: Message) -> str:
 
 @pytest.fixture
 async def stand(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
-    limits = {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 1, "CHUNK_MAX": 1}
-    for name, module in list(sys.modules.items()):
-        for limit, value in limits.items():
-            if name.startswith("services.ledger.") and hasattr(module, limit):
-                monkeypatch.setattr(module, limit, value)
+    few_at_once(monkeypatch)
     stage = Stage(MARCH_20)
     process = await stage.add(build(SETTINGS), databases, CutDatabase)
     database = process.database

@@ -5,7 +5,6 @@ The limits are lowered to three and two, so that six orders of one yuan are many
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,7 +27,7 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message, Park
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger, a_part
+from tests.integration.ledger.books import MARCH_20, Ledger, a_part, few_at_once
 from tests.integration.ledger.checking import holds
 
 pytestmark = pytest.mark.database
@@ -189,16 +188,9 @@ class Desk:
                 assert await db.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
-LIMITS = {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 1, "CHUNK_MAX": 1}
-
-
 @pytest.fixture
 async def desk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Lowers the limits wherever they were imported to."""
-    for name, module in list(sys.modules.items()):
-        for limit, value in LIMITS.items():
-            if name.startswith("services.ledger.") and hasattr(module, limit):
-                monkeypatch.setattr(module, limit, value)
+    few_at_once(monkeypatch)
     return Desk(ledger)
 
 

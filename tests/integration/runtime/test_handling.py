@@ -11,7 +11,7 @@ from asyncpg import Connection
 
 from shared.contracts.ledger import ReleaseReservation, ReservationReleased
 from shared.contracts.message import Message, Park, Unacceptable
-from shared.runtime import parked
+from shared.runtime import outbox, parked
 from shared.runtime.clock import VirtualClock, uuid7_of
 from shared.runtime.database import Database
 from shared.runtime.envelope import write
@@ -167,6 +167,18 @@ async def test_what_no_repetition_helps_is_parked_at_once(stand: Stand, counting
     await stand.consumer.on_batch([stand.arrived(1)])
     assert await stand.effects() == []
     assert await stand.parked() == [(0, "NO_ROW")]
+
+
+async def test_an_answer_that_no_broker_would_take_parks_its_cause_and_blocks_nothing(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "VALUE_MAX_BYTES", 10)
+    await stand.consumer.on_batch([stand.arrived(1)])
+    assert await stand.effects() == []
+    assert await stand.parked() == [(0, "ANSWER_TOO_LARGE")]
+    monkeypatch.undo()
+    await stand.consumer.on_batch([stand.arrived(2)])
+    assert await stand.effects() == [2]
 
 
 async def test_weather_is_waited_out_and_never_counted(stand: Stand, counting: Counting) -> None:

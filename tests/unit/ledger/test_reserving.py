@@ -1,5 +1,6 @@
 """A reservation is exact or refused, never over-allocates, and what is booked never exceeds what was reserved."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.ledger.domain import booking
 from services.ledger.domain.booking import Held, Holding
+from services.ledger.domain.limits import GROUPS_MAX
 from services.ledger.domain.netting import Candidate
 from services.ledger.domain.reserving import Decision, Selected, reserve
 from shared.contracts.invoicing import InvoiceVoided, Share
@@ -116,3 +118,12 @@ def test_a_late_document_takes_back_what_was_released() -> None:
     order = booking.part_order("released", "issued", a_part([Share(group_no=1, amount_fen=100)]))
     (move,) = booking.book(order, released).moves
     assert (move.from_bucket, move.to_bucket, move.amount_fen) == ("invoiceable", "invoiced", 100)
+
+
+def test_an_answer_that_would_print_as_too_many_lines_is_refused() -> None:
+    found = [replace(one, spec=f"spec {one.item_id}") for one in items([100] * (GROUPS_MAX + 1))]
+    ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,))
+    refused = reserve(ask, None, Selected(found, []), 3, NOW).answer
+    assert isinstance(refused, ReservationRefused)
+    assert (refused.reason, refused.detail) == ("SELECTION_TOO_LARGE", {"groups_max": GROUPS_MAX})
+    assert isinstance(reserve(ask, None, Selected(found[1:], []), 3, NOW).answer, BalanceReserved)
