@@ -95,11 +95,14 @@ async def _conflicting(db: Connection, table: str, given: Sequence[NewRefund] | 
 
 
 async def waiting_refunds(db: Connection, accounts: Sequence[int]) -> list[Waiting]:
-    """Refunds of these accounts that do not count yet, as they came, with their originals if those are here; locked."""
+    """Refunds of these accounts that do not count yet, as they came, with their originals if those are here; locked.
+
+    Mostly nobody's refund waits, and then no account is looked for.
+    """
     rows = await db.fetch(
         """
         SELECT r.account_id, r.number, r.line, r.original_number, r.original_line, r.cash_fen, r.arrived_at
-        FROM refund r WHERE r.account_id = ANY ($1) AND r.item_id IS NULL
+        FROM refund r WHERE EXISTS (SELECT FROM refund WHERE item_id IS NULL) AND r.account_id = ANY ($1) AND r.item_id IS NULL
         ORDER BY r.account_id, r.arrived_at, r.number, r.line FOR UPDATE
         """,
         list(accounts),
@@ -132,6 +135,8 @@ async def _originals(db: Connection, refunds: Sequence[Record]) -> dict[tuple[in
 
 async def matched(db: Connection, matching: Matching) -> None:
     """These refunds count from now on."""
+    if not matching.due:
+        return
     await db.execute(
         """
         UPDATE refund r SET item_id = d.item_id
@@ -147,6 +152,8 @@ async def matched(db: Connection, matching: Matching) -> None:
 
 async def forget(db: Connection, refunds: Sequence[NewRefund]) -> None:
     """Of a record that is parked nothing takes effect."""
+    if not refunds:
+        return
     await db.executemany(
         "DELETE FROM refund WHERE account_id = $1 AND number = $2 AND line = $3",
         [(one.account_id, one.number, one.line) for one in refunds],
