@@ -33,6 +33,8 @@ POLL_MAX_MS = 300_000
 METADATA_AGE_MS = 30_000
 SEND_REQUEST_MS = 20_000
 REQUEST_BYTES_MAX = 4_000_000
+PARTITION_BYTES_MAX = 4 * 1024 * 1024
+"""The client asks a partition for more only when nothing of it is left: one hot account would wait for the broker after each batch."""
 HEARTBEAT_LOST = timedelta(seconds=90)
 """Longer than a group waits for a member that died: meanwhile nobody in it has a heartbeat."""
 STANDSTILL = timedelta(seconds=300)
@@ -87,6 +89,7 @@ class KafkaTransport:
             session_timeout_ms=self._patience.session_ms,
             heartbeat_interval_ms=self._patience.heartbeat_ms,
             max_poll_interval_ms=POLL_MAX_MS,
+            max_partition_fetch_bytes=PARTITION_BYTES_MAX,
             parser=reader.parse,
             decoder=reader.decode,
             listener=reader,

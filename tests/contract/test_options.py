@@ -34,6 +34,7 @@ async def test_the_reader_is_told_everything_that_keeps_messages(bench: Bench) -
     coordinator = consumer._coordinator
     assert consumer._enable_auto_commit is False
     assert consumer._auto_offset_reset == "earliest"
+    assert consumer._max_partition_fetch_bytes == 4 * 1024 * 1024
     assert (coordinator.group_id, coordinator._group_instance_id) == (bench.group(), f"{bench.group()}-7")
     assert (coordinator._session_timeout_ms, coordinator._heartbeat_interval_ms) == (30_000, 5_000)
     assert coordinator._max_poll_interval == 300
