@@ -2,7 +2,7 @@
 
 ITEMS_MAX = 2000
 """Items one transaction may take. More is allocated in steps (`allocating.py`)."""
-STEP_ITEMS = 1000
+STEP_ITEMS = 500
 """Items of one such step: others of the account wait for as long as it takes."""
 GROUPS_MAX = 1000
 """Groups and offsets of one answer, which has to fit into a message. Each item may print another spec, so there may be many."""
