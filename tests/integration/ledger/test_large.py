@@ -288,10 +288,10 @@ async def test_one_fen_short_is_refused_with_the_figures_and_holds_nothing(desk:
 
 
 async def test_a_deficit_that_too_many_items_would_have_to_pay_is_refused(desk: Desk) -> None:
-    await desk.opened(deficit_fen=301)
+    await desk.opened(deficit_fen=450)
     await desk.ask()
     assert the(ReservationRefused, await desk.worked()).reason == "SELECTION_TOO_LARGE"
-    assert await desk.figures() == (1000, 0, 600, 301)
+    assert await desk.figures() == (1000, 0, 600, 450)
     await desk.rests()
 
 
