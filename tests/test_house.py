@@ -186,14 +186,8 @@ def test_the_top_level_holds_what_the_design_names() -> None:
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
-    hosts = (
-        "pypi" + ".org",
-        "files.python" + "hosted",
-        "registry.npm" + "js",
-        "repo1.ma" + "ven",
-        "deb.deb" + "ian.org",
-        "crates" + ".io",
-    )
+    backwards = ("gro.ipyp", "detsohnohtyp.selif", "sjmpn.yrtsiger", "nevam.1oper", "gro.naibed.bed", "oi.setarc")
+    hosts = [host[::-1] for host in backwards]  # or this file would name them
     found = []
     for path in tracked():
         try:

@@ -8,6 +8,7 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from services.ledger.domain.intake import NewItem, sort_out
+from services.ledger.store import items
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.catalogue import Catalogue
 from shared.runtime.clock import Clock, uuid7_of
@@ -22,31 +23,6 @@ EVENTS, BATCH, ACCOUNTS = 40_000, 2_000, 10_000
 SEND = 5_000
 AT = datetime(2026, 3, 10, tzinfo=UTC)
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM", "BAINIAN_SERVICE", "TONGYI_SERVICE")
-COPIED = (
-    *(
-        "account_id",
-        "kind",
-        "number",
-        "line",
-        "digest",
-        "contract_number",
-        "cycle",
-        "subject",
-        "content",
-        "tax_percent",
-    ),
-    *(
-        "product_code",
-        "item_name",
-        "spec",
-        "order_type",
-        "list_fen",
-        "voucher_fen",
-        "occurred_at",
-        "opens_at",
-        "settled_fen",
-    ),
-)
 ADDED = ("invoiceable_fen", "arrived_at", "catalogue_version")
 
 
@@ -93,12 +69,12 @@ async def raw_copy(database: Database, records: Sequence[Outgoing]) -> float:
         facts = [adapter.validate_json(record.value) for record in records[start : start + BATCH]]
         rows = [_row(item, catalogue.version) for item in sort_out(facts, catalogue).items]
         async with owner.transaction():
-            await owner.copy_records_to_table("item", records=rows, columns=[*COPIED, *ADDED])
+            await owner.copy_records_to_table("item", records=rows, columns=[*items.COLUMNS, *ADDED])
     seconds = time.perf_counter() - began
     await owner.close()
     return len(records) / seconds
 
 
 def _row(item: NewItem, version: str) -> tuple[object, ...]:
-    values = [getattr(item, name) for name in COPIED]
+    values = items.ITEM(item)
     return (*values, item.settled_fen, AT, version)

@@ -19,7 +19,7 @@ from shared.runtime.memory import MemoryTransport
 from shared.runtime.service import Runtime
 from tests.bench.items import BEGINNING, FEN, MILLION, one_account_of_a_million
 from tests.bench.report import Measured, median
-from tests.bench.stand import Stand, in_memory
+from tests.bench.stand import HeardLog, Stand, in_memory
 from tests.bench.weather import Weather
 
 ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL, ROUNDS_BESIDE = 1, 15, 5, 2
@@ -191,16 +191,8 @@ async def running(database: Database) -> AsyncIterator[Runtime]:
 
 async def answered(runtime: Runtime, kind: str, request_id: int) -> None:
     """Until the relay has sent it."""
-    deadline = time.monotonic() + ANSWER_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if _is_sent(runtime, kind.encode(), f'"request_id":{request_id},'.encode()):
-            return
-        await asyncio.sleep(0.01)
-    raise TimeoutError(kind)
-
-
-def _is_sent(runtime: Runtime, kind: bytes, mark: bytes) -> bool:
     assert isinstance(runtime.transport, MemoryTransport)
-    log = runtime.transport.log
-    sent = [record for partition in log.of_topic("ledger.events") for record in log.records[partition]]
-    return any(mark in (record.value or b"") and dict(record.headers)["ce_type"] == kind for record in sent)
+    assert isinstance(runtime.transport.log, HeardLog)
+    mark = f'"request_id":{request_id},'.encode()
+    async with asyncio.timeout(ANSWER_SECONDS_MAX):
+        await runtime.transport.log.heard(kind.encode(), mark)

@@ -1,5 +1,6 @@
 """What measurements stand on: a PostgreSQL of their own, Kafkas of their own, databases filled once and cloned for every round."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from shared.runtime.memory import MemoryLog, MemoryTransport
 from shared.runtime.roles import Roles
 from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
+from shared.runtime.transport import Outgoing, Record
 from tests.databases import Databases
 from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
 
@@ -75,6 +77,29 @@ class Stand:
             self._postgres.stop()
 
 
+class HeardLog(MemoryLog):
+    """A log that can be listened to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._awaited: list[tuple[bytes, bytes, asyncio.Event]] = []
+
+    def append(self, outgoing: Outgoing) -> Record:
+        record = super().append(outgoing)
+        for kind, mark, event in self._awaited:
+            if mark in (record.value or b"") and dict(record.headers)["ce_type"] == kind:
+                event.set()
+        return record
+
+    async def heard(self, kind: bytes, mark: bytes) -> None:
+        """Until a message of that type says that; it may have been said before."""
+        event = asyncio.Event()
+        self._awaited.append((kind, mark, event))
+        said = [record for part in self.of_topic("ledger.events") for record in self.records[part]]
+        if not any(mark in (record.value or b"") and dict(record.headers)["ce_type"] == kind for record in said):
+            await event.wait()
+
+
 def in_memory(database: Database) -> Runtime:
     """The ledger as its process runs it, but for the log, which is in memory."""
-    return Runtime(SERVICE, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
+    return Runtime(SERVICE, database, MemoryTransport(HeardLog()), Clock(), uuid7, "1")

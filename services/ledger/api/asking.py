@@ -19,12 +19,12 @@ from pydantic import (
 )
 
 from services.ledger.domain.explaining import TERMS
+from services.ledger.domain.intake import BEGINNING
 from services.ledger.store.searching import PAGE_MAX, REFUND_STATES, STATES
 from shared.contracts.message import Code, Cycle, Id, Number
 from shared.runtime.web import Problem
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 State = Literal[
     "open",

@@ -8,7 +8,6 @@ from asyncpg import Connection, Record
 from fastapi import APIRouter, Query
 
 from services.ledger.api.asking import (
-    BEGINNING,
     BY_NUMBER,
     BY_TIME,
     Asked,
@@ -19,6 +18,7 @@ from services.ledger.api.asking import (
 )
 from services.ledger.api.views import ItemPage, ItemView, RefundPage, RefundView, Totals, UsagePage, UsageView
 from services.ledger.domain.explaining import NO_WHY, Standing, why_not, why_not_usage
+from services.ledger.domain.intake import BEGINNING
 from services.ledger.store import searching
 from shared.contracts.message import AccountId, Number
 from shared.domain.catalogue import Catalogue

@@ -7,13 +7,14 @@ may meanwhile take from an item what was promised: then the reservation can't be
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from services.ledger.domain import limits
 from services.ledger.domain.booking import Order
+from services.ledger.domain.intake import BEGINNING
 from services.ledger.domain.moves import Move
 from services.ledger.domain.netting import Offset, SumKey, bucket_of, by_bucket, net, paid_fen, unpromised
-from services.ledger.domain.reserving import Answer, Selected, short, too_large, too_varied
+from services.ledger.domain.reserving import Answer, Selected, refusal, short, too_large, too_varied
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 
 
@@ -121,7 +122,6 @@ class Step:
 
 
 GroupKey = tuple[int, str, str, int, str, str | None]
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
@@ -188,16 +188,7 @@ def impaired(job: Allocation, missing_fen: int, groups: Sequence[Group]) -> tupl
     cause = f"release of request {job.request_id}"
     back = Order(job.account_id, job.reservation_id, "released", cause, None)
     held_fen = sum(group.amount_fen for group in groups)
-    refused = too_varied(job.ask) if len(groups) > limits.GROUPS_MAX else _short(job, held_fen + missing_fen, held_fen)
-    return refused, back
-
-
-def _short(job: Allocation, need_fen: int, have_fen: int) -> ReservationRefused:
-    detail: dict[str, int | str] = {
-        "need_fen": need_fen,
-        "have_fen": have_fen,
-        "shortfall_fen": need_fen - have_fen,
-    }
-    return ReservationRefused(
-        account_id=job.account_id, request_id=job.request_id, reason="INSUFFICIENT_INVOICEABLE", detail=detail
-    )
+    if len(groups) > limits.GROUPS_MAX:
+        return too_varied(job.ask), back
+    figures = {"need_fen": held_fen + missing_fen, "have_fen": held_fen, "shortfall_fen": missing_fen}
+    return refusal(job.ask, "INSUFFICIENT_INVOICEABLE", **figures), back

@@ -23,7 +23,7 @@ FACTS = {"issued": AmountInvoiced, "credited": AmountCredited}
 class Held:
     """A share: what a reservation took of an item, and what became of it; in the order in which it was taken.
 
-    `invoiced_fen` never falls; `credited_fen` says what of it came back. `creditable_fen` is what the invoice to be credited took.
+    `invoiced_fen` never falls, also when something is credited. `creditable_fen` is what the invoice to be credited took.
     """
 
     owner_id: int
@@ -33,7 +33,6 @@ class Held:
     reserved_fen: int
     invoiced_fen: int
     released_fen: int
-    credited_fen: int = 0
     creditable_fen: int = 0
 
     @property

@@ -147,16 +147,22 @@ class Standing:
         return max(self.invoiceable_fen, 0) if self.opens_at <= now else 0
 
 
+def closed(opens_at: datetime, by: object) -> Reason:
+    """Why an item that opens later, or never, is not open. `by`: who invoices its type of order."""
+    if opens_at < NEVER:
+        return "NOT_OPEN_YET"
+    return "VENDOR_INVOICES_IT" if by == "vendor" else "NOBODY_INVOICES_IT"
+
+
 def why_not(item: Standing, by: object, now: datetime) -> Why | None:
     """The first that holds, of an item of which nothing can be invoiced. `by`: who invoices its type of order."""
     if item.can_invoice_fen(now) > 0:
         return None
     reasons: list[tuple[bool, Reason]] = [
-        (item.opens_at == NEVER and by == "vendor", "VENDOR_INVOICES_IT"),
-        (item.opens_at == NEVER, "NOBODY_INVOICES_IT"),
+        (item.opens_at == NEVER, closed(item.opens_at, by)),
         (item.settled_fen == 0, "NOTHING_PAID_IN_CASH"),
         (item.refunded_fen == item.settled_fen and item.invoiceable_fen == 0, "REFUNDED"),
-        (item.opens_at > now, "NOT_OPEN_YET"),
+        (item.opens_at > now, closed(item.opens_at, by)),
         (item.invoiceable_fen < 0, "IN_DEFICIT"),
         (item.reserved_fen > 0, "RESERVED"),
         (item.invoiced_fen > 0, "INVOICED"),

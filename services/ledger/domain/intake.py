@@ -22,6 +22,8 @@ from shared.contracts.message import Park
 from shared.domain.calendar import cycle_of, earliest_opening, month_start
 from shared.domain.catalogue import Catalogue, NoRow
 
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""Before every item: where a walk through time begins."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When items open that only their vendor, or nobody, invoices."""
 CONFLICT = "this number arrived before with other content; correct it under a new number or by an adjustment"

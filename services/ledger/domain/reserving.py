@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from services.ledger.domain import limits
+from services.ledger.domain.explaining import closed
 from services.ledger.domain.intake import NEVER
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
 from services.ledger.domain.netting import (
@@ -142,7 +143,7 @@ def offset(
     offsets, _ = net(selected.items, owed, most_fen=need_fen, pooled=selected.pooled)
     have_fen = paid_fen(offsets)
     if refused is None and not 0 < need_fen <= deficit_fen:
-        refused = _refused(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
+        refused = refusal(ask, "OFFSET_ABOVE_DEFICIT", subject=ask.subject, need_fen=need_fen, deficit_fen=deficit_fen)
     if refused is None and have_fen < need_fen and len(selected.items) > limits.ITEMS_MAX:
         refused = too_large(ask)
     if refused is None and len(offsets) > limits.GROUPS_MAX:
@@ -150,7 +151,7 @@ def offset(
     if refused is None and have_fen < need_fen:
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
-        refused = _refused(ask, "DEFICIT_NOT_COVERED", subject=ask.subject, **figures)
+        refused = refusal(ask, "DEFICIT_NOT_COVERED", subject=ask.subject, **figures)
     return _decided(ask, reservation_id, offsets, []) if refused is None else Decision(refused)
 
 
@@ -175,11 +176,11 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
             return _refused_not_item(ask, number, selected.not_items)
     for item in selected.items:
         if item.opens_at > now:
-            return _refused(ask, "ITEM_NOT_INVOICEABLE", number=item.number, **_why_not_open(item))
+            return refusal(ask, "ITEM_NOT_INVOICEABLE", number=item.number, **_why_not_open(item))
     if ask.numbers and ask.amount_fen is None:
         held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
         for item in held or unpromised(selected.items, selected.free)[1]:
-            return _refused(ask, "ITEM_LOCKED", number=item.number)
+            return refusal(ask, "ITEM_LOCKED", number=item.number)
     if ask.numbers and len(selected.items) > limits.ITEMS_MAX:
         return too_large(ask)
     return None
@@ -187,28 +188,26 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
 
 def _refused_not_item(ask: Ask, number: str, known: Mapping[str, datetime | None]) -> ReservationRefused:
     if number not in known:
-        return _refused(ask, "ITEM_NOT_INVOICEABLE", number=number, why="UNKNOWN_DOCUMENT")
+        return refusal(ask, "ITEM_NOT_INVOICEABLE", number=number, why="UNKNOWN_DOCUMENT")
     bill_not_before = known[number]
     if bill_not_before is None:
-        return _refused(ask, "NEGATIVE_SELECTED_ALONE", number=number)
+        return refusal(ask, "NEGATIVE_SELECTED_ALONE", number=number)
     why = {"why": "BILL_NOT_SETTLED", "earliest_at": bill_not_before.isoformat()}
-    return _refused(ask, "ITEM_NOT_INVOICEABLE", number=number, **why)
+    return refusal(ask, "ITEM_NOT_INVOICEABLE", number=number, **why)
 
 
 def _why_not_open(item: Candidate) -> dict[str, str]:
     """Whose it is to invoice, if not ours; or when it opens."""
-    if item.opens_at < NEVER:
-        return {"why": "NOT_OPEN_YET", "earliest_at": item.opens_at.isoformat()}
-    vendor = Catalogue.load().invoiceable_by(item.order_type) == "vendor"
-    return {"why": "VENDOR_INVOICES_IT" if vendor else "NOBODY_INVOICES_IT"}
+    why = closed(item.opens_at, Catalogue.load().invoiceable_by(item.order_type))
+    return {"why": why} | ({"earliest_at": item.opens_at.isoformat()} if item.opens_at < NEVER else {})
 
 
 def too_large(ask: Ask) -> ReservationRefused:
-    return _refused(ask, "SELECTION_TOO_LARGE", items_max=limits.ITEMS_MAX)
+    return refusal(ask, "SELECTION_TOO_LARGE", items_max=limits.ITEMS_MAX)
 
 
 def too_varied(ask: Ask) -> ReservationRefused:
-    return _refused(ask, "SELECTION_TOO_LARGE", groups_max=limits.GROUPS_MAX)
+    return refusal(ask, "SELECTION_TOO_LARGE", groups_max=limits.GROUPS_MAX)
 
 
 def short(
@@ -220,15 +219,15 @@ def short(
     if have_fen < need_fen and (ask.amount_fen is not None or not deficit_fen):
         reason: Refusal = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if deficit_fen else "INSUFFICIENT_INVOICEABLE"
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": need_fen - have_fen}
-        return _refused(ask, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
+        return refusal(ask, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
     for bucket, fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
         if have[bucket] < fen:
             figures = {"deficit_fen": fen, "have_fen": have[bucket], "shortfall_fen": fen - have[bucket]}
-            return _refused(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures)
+            return refusal(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures)
     return None
 
 
-def _refused(ask: Ask, reason: Refusal, **detail: int | str) -> ReservationRefused:
+def refusal(ask: Ask, reason: Refusal, **detail: int | str) -> ReservationRefused:
     return ReservationRefused(account_id=ask.account_id, request_id=ask.request_id, reason=reason, detail=detail)
 
 

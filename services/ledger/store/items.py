@@ -9,38 +9,14 @@ from asyncpg import Connection
 from services.ledger.domain.intake import NewItem, RowKey
 from services.ledger.domain.moves import Move
 
-GIVEN = """
+COLUMNS = tuple(NewItem.__slots__)
+"""A new item is written as it is; what follows from it or from its arrival stands beside it."""
+GIVEN = f"""
     SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
         $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::timestamptz[],
-        $18::timestamptz[], $19::bigint[])
-    AS g (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent, product_code, item_name,
-        spec, order_type, list_fen, voucher_fen, occurred_at, opens_at, settled_fen)
+        $18::timestamptz[], $19::bigint[]) AS g ({", ".join(COLUMNS)})
 """
-ITEM = attrgetter(
-    *(
-        "account_id",
-        "kind",
-        "number",
-        "line",
-        "digest",
-        "contract_number",
-        "cycle",
-        "subject",
-        "content",
-        "tax_percent",
-    ),
-    *(
-        "product_code",
-        "item_name",
-        "spec",
-        "order_type",
-        "list_fen",
-        "voucher_fen",
-        "occurred_at",
-        "opens_at",
-        "settled_fen",
-    ),
-)
+ITEM = attrgetter(*COLUMNS)
 ADD_TO_SUMS = """
     ON CONFLICT (account_id, subject, cycle, content, opens_at) DO UPDATE SET
         settled_fen = s.settled_fen + excluded.settled_fen, refunded_fen = s.refunded_fen + excluded.refunded_fen,
@@ -64,9 +40,7 @@ async def add(db: Connection, items: Sequence[NewItem], catalogue_version: str, 
     fresh = await db.fetchval(
         f"""
         WITH given AS ({GIVEN}), fresh AS (
-            INSERT INTO item (account_id, kind, number, line, digest, contract_number, cycle, subject, content, tax_percent,
-                product_code, item_name, spec, order_type, list_fen, voucher_fen, occurred_at, opens_at, settled_fen,
-                invoiceable_fen, arrived_at, catalogue_version)
+            INSERT INTO item ({", ".join(COLUMNS)}, invoiceable_fen, arrived_at, catalogue_version)
             SELECT g.*, g.settled_fen, $20, $21 FROM given g
             ON CONFLICT (account_id, number, line, kind) DO NOTHING
             RETURNING account_id, subject, cycle, content, opens_at, settled_fen

@@ -16,7 +16,7 @@ ANSWERS: dict[str, type[BalanceReserved] | type[ReservationRefused]] = {
     answer.__name__: answer for answer in (BalanceReserved, ReservationRefused)
 }
 
-HELD = """owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen, credited_fen,
+HELD = """owner_id, item_id, group_no, place, reserved_fen, invoiced_fen, released_fen,
     CASE WHEN {part} IS NULL THEN 0 ELSE (
         SELECT coalesce(sum(m.amount_fen), 0)::bigint FROM move m WHERE m.account_id = r.owner_id AND m.item_id = r.item_id
             AND m.cause = {part} AND m.to_bucket = 'invoiced') END AS creditable_fen"""

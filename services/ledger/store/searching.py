@@ -5,11 +5,13 @@ from datetime import datetime
 
 from asyncpg import Connection, Record
 
+from services.ledger.domain import intake
+
 PAGE_MAX = 200
 Place = Sequence[object]
 """The key of the last row of the page before: pages go on from there, at any depth."""
 
-NEVER = "'9999-12-31 00:00:00+00'"
+NEVER = f"'{intake.NEVER.isoformat()}'"
 STATES = {
     "open": "invoiceable_fen <> 0 AND invoiceable_fen > 0 AND opens_at <= $2",
     "not_open_yet": f"opens_at > $2 AND opens_at < {NEVER}",

@@ -1,19 +1,19 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import UTC, datetime
+from datetime import datetime
 
 from asyncpg import Connection, Record
 
 from services.ledger.domain import limits
+from services.ledger.domain.intake import BEGINNING
 from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
 from services.ledger.domain.reserving import Ask, Selected
 from shared.contracts.ledger import ReserveBalance
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-LOCK = "1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id"
+LOCK = "SELECT {}(1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id)"
 
 
 Free = dict[SumKey, int]
@@ -25,7 +25,7 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
 
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
-    await db.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", sorted(ask.accounts))
+    await db.execute(LOCK.format("pg_advisory_xact_lock_shared"), sorted(ask.accounts))
     free = await _free_of_promised(db, ask)
     owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
     if ask.numbers:
@@ -41,7 +41,7 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
 
 async def alone(db: Connection, ask: Ask) -> None:
     """While a large reservation takes its sums, no other reservation of these accounts is under way; intake goes on."""
-    await db.execute(f"SELECT pg_advisory_xact_lock({LOCK})", sorted(ask.accounts))
+    await db.execute(LOCK.format("pg_advisory_xact_lock"), sorted(ask.accounts))
 
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:

@@ -1,6 +1,8 @@
 """The ledger's handlers over one database, each in a transaction of its own, as a test calls them."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -60,18 +62,6 @@ class Ledger:
     def everything(self, request_id: int) -> ReserveBalance:
         return ReserveBalance(account_id=1, request_id=request_id, accounts=(1,))
 
-    async def allocated(self, steps: int = 1000) -> list[Message]:
-        """What the worker of large reservations says in so many steps."""
-        said: list[Message] = []
-        for _ in range(steps):
-            async with self.database.transaction() as db:
-                job = await allocations.next_job(db, MARCH_20, MARCH_20)
-            if job is None:
-                break
-            async with self.database.transaction() as db:
-                said += await handlers.allocate(job, None, db, MARCH_20)
-        return said
-
     async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
         answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen))
         assert isinstance(answer, BalanceReserved), answer
@@ -101,27 +91,29 @@ class Ledger:
         async with self.database.transaction() as db:
             return await handlers.invoice_credited(part, db, MARCH_20)
 
-    async def booked(self) -> list[Message]:
-        """What the worker of bookings on large reservations says."""
+    async def worked(
+        self, claim: Callable[..., Any], outcome: Callable[..., Any], at: datetime = MARCH_20, steps: int = 1000
+    ) -> list[Message]:
+        """What a worker says until nothing is due for it, or so many times."""
         said: list[Message] = []
-        while True:
+        for _ in range(steps):
             async with self.database.transaction() as db:
-                waiting = await bookings.next_order(db, MARCH_20, MARCH_20)
-            if waiting is None:
-                return said
+                claimed = await claim(db, at, at)
+            if claimed is None:
+                break
             async with self.database.transaction() as db:
-                said += await handlers.book_large(waiting, None, db, MARCH_20)
+                said += await outcome(claimed, None, db, at)
+        return said
+
+    async def allocated(self, steps: int = 1000) -> list[Message]:
+        return await self.worked(allocations.next_job, handlers.allocate, steps=steps)
+
+    async def booked(self) -> list[Message]:
+        return await self.worked(bookings.next_order, handlers.book_large)
 
     async def told(self, at: datetime = MARCH_20) -> list[Message]:
-        """What the worker tells of changed balances at that moment."""
-        said: list[Message] = []
-        while True:
-            async with self.database.transaction() as db:
-                changed = await changes.claim(db, at, at)
-            if changed is None:
-                return said
-            async with self.database.transaction() as db:
-                said += await handlers.balances_published(changed, None, db, at)
+        """Of changed balances at that moment."""
+        return await self.worked(changes.claim, handlers.balances_published, at)
 
     async def released(self, request_id: int = 1, account_id: int = 1) -> list[Message]:
         async with self.database.transaction() as db:

@@ -37,15 +37,8 @@ async def settled(ledger: Ledger) -> dict[tuple[str, int], tuple[int, int]]:
 
 
 async def look_again(ledger: Ledger, now: datetime) -> list[Message]:
-    """What the worker does with every refund that is due."""
-    said: list[Message] = []
-    while True:
-        async with ledger.database.transaction() as db:
-            overdue = await papers.claim_overdue(db, now, now)
-        if overdue is None:
-            return said
-        async with ledger.database.transaction() as db:
-            said += await handlers.refund_overdue(overdue, None, db, now)
+    """What is said of every refund that is due."""
+    return await ledger.worked(papers.claim_overdue, handlers.refund_overdue, now)
 
 
 async def test_the_same_number_with_a_line_more_is_another_document_and_nothing_of_it_counts(ledger: Ledger) -> None:

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.ledger import handlers
 from services.ledger.store import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
@@ -30,13 +29,7 @@ async def swept(ledger: Ledger, now: datetime) -> list[int]:
 
 async def told(ledger: Ledger, now: datetime) -> list[BalanceChanged]:
     """What is published until nobody waits."""
-    found: list[BalanceChanged] = []
-    while True:
-        async with ledger.database.transaction() as db:
-            changed = await changes.claim(db, now, now)
-            if changed is None:
-                return found
-            found += await handlers.balances_published(changed, None, db, now)  # type: ignore[arg-type]
+    return [one for one in await ledger.told(now) if isinstance(one, BalanceChanged)]
 
 
 async def test_a_bill_of_this_month_is_told_of_again_when_it_opens(ledger: Ledger) -> None:

@@ -193,7 +193,8 @@ class Table:
         for one in self.taken[request]:
             took = (one.item_id, cause, INVOICED)
             issued = [move.amount_fen for move in self.moves if (move.item_id, move.cause, move.to_bucket) == took]
-            yield Held(owner_id=1, **vars(one), creditable_fen=sum(issued))
+            taken = {name: value for name, value in vars(one).items() if name != "credited_fen"}
+            yield Held(owner_id=1, **taken, creditable_fen=sum(issued))
 
     # figures
 
