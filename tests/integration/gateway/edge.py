@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from deploy.demo.client import eventually
 from services.gateway.app import build
+from services.gateway.forwarding import ANSWER_SECONDS
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
@@ -27,7 +28,6 @@ from shared.runtime.web import web_app
 
 TOKEN = "between-us"
 AWAY = "http://127.0.0.1:9"
-ANSWER_SECONDS = 0.3
 PDF = b"%PDF-1.7 not utf-8: \xff\x00"
 PDF_HEADERS = {
     "content-type": "application/pdf",
@@ -107,8 +107,13 @@ async def asking_behind(service: Service, database: Database) -> AsyncIterator[h
 
 @asynccontextmanager
 async def gateway_before(
-    database: Database, url: str, seen: list[Request], notification: str = AWAY
+    database: Database,
+    url: str,
+    seen: list[Request],
+    notification: str = AWAY,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> AsyncIterator[Gateway]:
+    """As patient as in earnest, unless the test is about giving up: a busy machine is no owner that is silent."""
     settings = Settings(
         title_url=url,
         ledger_url=url,
@@ -116,7 +121,7 @@ async def gateway_before(
         notification_url=notification,
         service_token=SecretStr(TOKEN),
     )
-    service = build(settings, answer_seconds=ANSWER_SECONDS)
+    service = build(settings, answer_seconds=answer_seconds)
     app = app_of(service, database)
     async with asking(app) as http:
         yield Gateway(http, app, database, seen)
