@@ -1,8 +1,8 @@
 """What the account system publishes to `account.events`. Upstream has no keys of ours, so names arrive in clear here only."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contracts.message import AccountId, BusinessMoment, Code, DocumentFen, Frozen, Message, Number, Text
 
@@ -48,6 +48,12 @@ class RelationChanged(AccountFact):
 
     member_id: AccountId
     permissions: Annotated[tuple[Code, ...], Field(max_length=50)] = ()
+
+    @model_validator(mode="after")
+    def _of_two_accounts(self) -> Self:
+        if self.member_id == self.account_id:
+            raise ValueError(f"account {self.account_id} can't be a member of itself")
+        return self
 
 
 class CashToppedUp(AccountFact):

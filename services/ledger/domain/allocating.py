@@ -58,7 +58,7 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
     owed = payers.owed_here(have)
     offsets, _ = net(unpromised(payers.items, of_free)[0], owed, pooled=payers.pooled)
     if refused is None and (
-        len(offsets) > limits.GROUPS_MAX // 2 or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)
+        len(offsets) > limits.OFFSETS_MAX or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)
     ):
         refused = too_large(job.ask)
     if refused is not None:

@@ -2,7 +2,7 @@
 in any state; a credit note gives back what its invoice took, item by item, and leaves the deficits paid that were paid (D-19).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.ledger.domain.moves import INVOICEABLE, INVOICED, OFFSET, RESERVED, Move
@@ -183,11 +183,18 @@ def book(order: Order | None, held: Holding, only: str | None = None) -> Booking
             booked.append(_booked(item.place, bucket, order.wanted, amount))
             if left is not None:
                 left[item.group_no] -= amount
-    if only is None and order.wanted in FACTS and any((left or {}).values()):
-        text = f"{order.cause}: groups {[no for no, fen in (left or {}).items() if fen]} do not hold what its shares say; see who told it"
-        raise Unacceptable("SHARES_NOT_HELD", text)
+    if only is None:
+        all_held(order, {group_no: fen - (left or {})[group_no] for group_no, fen in (order.shares or {}).items()})
     made = Booking(tuple(moves), tuple(booked), left, moved_fen=sum(move.amount_fen for move in moves))
     return made if order.wanted == "credited" else _undone_if_nothing_is_left(made, held, order.cause)
+
+
+def all_held(order: Order, held: Mapping[int, int]) -> None:
+    """Raises `Unacceptable` when a group holds less than a document's shares say."""
+    lacking = [group_no for group_no, fen in (order.shares or {}).items() if fen > held.get(group_no, 0)]
+    if lacking and order.wanted in FACTS:
+        text = f"{order.cause}: groups {lacking} do not hold what its shares say; see who told it"
+        raise Unacceptable("SHARES_NOT_HELD", text)
 
 
 def _booked(place: int, from_bucket: str, wanted: str, amount_fen: int) -> Booked:
@@ -205,7 +212,7 @@ def _move(item: Held, from_bucket: str, order: Order, amount_fen: int) -> Move:
 
 def said(order: Order | None, moved_fen: int, done: bool = True) -> list[LedgerFact]:
     """The word that an order is booked, once all of it is: to whoever asked for a release, or to finance."""
-    if order is None or not done:
+    if order is None or not done or not (moved_fen or order.answers):
         return []
     common = {"account_id": order.account_id, "reservation_id": order.reservation_id}
     if order.answers is not None:

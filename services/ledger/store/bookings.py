@@ -6,7 +6,7 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.ledger.domain import limits
-from services.ledger.domain.booking import Chunk, Held, Holding, Order, Waiting
+from services.ledger.domain.booking import Chunk, Held, Holding, Order, Waiting, all_held
 from services.ledger.store.reservations import HELD, credited_cause, lock_items, paid_of
 
 ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, pass_no, moved_fen,
@@ -14,7 +14,7 @@ ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answer
 
 
 async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
-    """What is left to do at once."""
+    """What is left to do at once. An order over more than the reservation took is refused here: later nobody could park it."""
     if order is None:
         return None
     queued = await db.fetchval(
@@ -34,7 +34,19 @@ async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
         order.subject,
         limits.ITEMS_MAX,
     )
-    return None if queued else order
+    if not queued:
+        return order
+    if order.shares is not None:
+        all_held(order, await _reserved(db, order))
+    return None
+
+
+async def _reserved(db: Connection, order: Order) -> dict[int, int]:
+    """What the reservation took, by group, as its answer said."""
+    answer = await db.fetchval(
+        "SELECT answer FROM reservation WHERE account_id = $1 AND request_id = $2", order.account_id, order.request_id
+    )
+    return {} if answer is None else {group["group_no"]: group["amount_fen"] for group in json.loads(answer)["groups"]}
 
 
 async def next_order(db: Connection, _: datetime, __: datetime) -> Waiting | None:

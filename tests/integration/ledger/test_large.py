@@ -18,6 +18,7 @@ from services.ledger.domain.balances import balance
 from services.ledger.store import allocations, bookings, pages
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
+    AmountInvoiced,
     BalanceReserved,
     ReleaseReservation,
     ReservationImpaired,
@@ -25,7 +26,7 @@ from shared.contracts.ledger import (
     ReservationReleased,
     ReserveBalance,
 )
-from shared.contracts.message import Message, Park
+from shared.contracts.message import Message, Park, Unacceptable
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, a_part, few_at_once
 from tests.integration.ledger.checking import holds
@@ -553,6 +554,31 @@ async def test_parts_are_booked_in_order_over_their_groups(desk: Desk) -> None:
     await desk.part("failed", reserved, 2, **{f"g{service}": 350})
     await desk.worked()
     assert await desk.figures() == (250, 0, 350, 0), "said again, it counts no more"
+    await desk.rests()
+
+
+@pytest.mark.parametrize("shares", [{"g1": 601}, {"g1": 1, "g2": 1}], ids=["more than its group", "an unknown group"])
+async def test_a_document_over_more_than_was_taken_is_refused_at_once_and_the_next_is_booked(
+    desk: Desk, shares: dict[str, int]
+) -> None:
+    await desk.opened()
+    reserved = await desk.held()
+    with pytest.raises(Unacceptable, match="SHARES_NOT_HELD"):
+        await desk.part("issued", reserved, 1, **shares)
+    assert await desk.worked() == []
+    await desk.part("issued", reserved, 2, g1=600)
+    assert the(AmountInvoiced, await desk.worked()).amount_fen == 600
+    assert await desk.figures() == (600, 0, 0, 0)
+    await desk.rests()
+
+
+async def test_documents_that_together_take_more_than_was_held_are_said_with_what_there_was(desk: Desk) -> None:
+    await desk.opened()
+    reserved = await desk.held()
+    for part_id, share in enumerate((500, 500, 500), 1):
+        await desk.part("issued", reserved, part_id, g1=share)
+    said = of(AmountInvoiced, await desk.worked())
+    assert [one.amount_fen for one in said] == [500, 100], "the third found nothing and says nothing"
     await desk.rests()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared.contracts.accounts import CashToppedUp
+from shared.contracts.accounts import CashToppedUp, RelationChanged
 from shared.contracts.billing import BillAdjusted, BillSettled, OrderPaid, RefundSettled
 from shared.contracts.message import Message
 
@@ -18,7 +18,11 @@ GOOD: dict[type[Message], dict[str, Any]] = {
     RefundSettled: COMMON | {"original_number": "O1", "lines": [{"cash_fen": 5}]},
     BillAdjusted: COMMON | {"original_number": "O1", "cycle": "202603", "refunds": [{"cash_fen": 5}]},
     CashToppedUp: COMMON | {"cash_fen": 5},
+    RelationChanged: COMMON | {"member_id": 2},
 }
+
+OF_THE_WHOLE = {(BillAdjusted, "refunds"), (RelationChanged, "member_id")}
+"""Faults of two fields that do not go together."""
 
 
 def with_value(values: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -39,6 +43,7 @@ def test_the_good_one_is_read(kind: type[Message]) -> None:
 @pytest.mark.parametrize(
     ("kind", "path", "value"),
     [
+        (RelationChanged, "member_id", 1),
         (OrderPaid, "lines.0.cash_fen", -1),
         (OrderPaid, "lines.0.cash_fen", 10**15 + 1),
         (OrderPaid, "lines.0.cash_fen", "100"),
@@ -78,5 +83,5 @@ def test_a_fault_is_refused_with_its_field_and_without_its_value(kind: type[Mess
         TypeAdapter(kind).validate_json(json.dumps(bad))
     error, *_ = caught.value.errors(include_url=False, include_context=False, include_input=False)
     where = ".".join(map(str, error["loc"]))
-    assert where == path or (kind, path) == (BillAdjusted, "refunds")
+    assert where == path or (kind, path) in OF_THE_WHOLE
     assert "input_value" not in str(caught.value)

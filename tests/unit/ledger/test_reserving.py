@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.domain import booking
 from services.ledger.domain.booking import Held, Holding
-from services.ledger.domain.limits import GROUPS_MAX
+from services.ledger.domain.limits import GROUPS_MAX, OFFSETS_MAX
 from services.ledger.domain.netting import Candidate
 from services.ledger.domain.reserving import Decision, Selected, reserve
 from shared.contracts.invoicing import InvoiceVoided, Share
-from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
+from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
+from shared.contracts.message import DOCUMENT_FEN_MAX, LARGEST_ID
+from shared.domain.catalogue import Catalogue
+from shared.runtime import envelope
+from shared.runtime.outbox import VALUE_MAX_BYTES
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
@@ -127,3 +132,37 @@ def test_an_answer_that_would_print_as_too_many_lines_is_refused() -> None:
     assert isinstance(refused, ReservationRefused)
     assert (refused.reason, refused.detail) == ("SELECTION_TOO_LARGE", {"groups_max": GROUPS_MAX})
     assert isinstance(reserve(ask, None, Selected(found[1:], []), 3, NOW).answer, BalanceReserved)
+
+
+def test_the_largest_answer_fits_into_a_message() -> None:
+    catalogue = Catalogue.load()
+    subject, content = (max(keys, key=len) for keys in (catalogue.subjects, catalogue.contents))
+    group = Group(
+        group_no=GROUPS_MAX,
+        account_id=LARGEST_ID,
+        subject=subject,
+        content=content,
+        tax_percent=13,
+        cycle="202603",
+        spec="\x01" * 200,
+        count=LARGEST_ID,
+        amount_fen=DOCUMENT_FEN_MAX,
+        oldest_at=NOW.replace(microsecond=123456),
+    )
+    pair = OffsetPair(
+        account_id=LARGEST_ID,
+        to_account_id=LARGEST_ID,
+        subject=subject,
+        from_number="N" * 64,
+        to_number="N" * 64,
+        amount_fen=DOCUMENT_FEN_MAX,
+    )
+    largest = BalanceReserved(
+        account_id=LARGEST_ID,
+        request_id=LARGEST_ID,
+        reservation_id=LARGEST_ID,
+        groups=(group,) * GROUPS_MAX,
+        total_fen=2**62,
+        offsets=(pair,) * OFFSETS_MAX,
+    )
+    assert len(envelope.write(largest, uuid4(), "/ledger", NOW, None).value) <= VALUE_MAX_BYTES
