@@ -17,6 +17,9 @@ from deploy.local.ports import Ports
 from deploy.local.postgres import PostgresSettings, Programs
 from deploy.local.process import Child
 
+MEMORY_BYTES_MIN = 4 << 30
+"""What the files of two test sessions may grow to, with room to spare."""
+
 
 @dataclass
 class PostgresServer:
@@ -102,9 +105,12 @@ def in_containers() -> bool:
 
 
 def start_postgres(
-    max_connections: int = 300, shared_buffers: str = "64MB", using: Programs | None = None
+    max_connections: int = 300, shared_buffers: str = "64MB", using: Programs | None = None, on_disk: bool = False
 ) -> PostgresServer:
-    """A server in about half a second. `using` picks one of `postgres.sources()`."""
+    """A server in about half a second. `using` picks one of `postgres.sources()`.
+
+    Its files are in memory if there is room: a disk is slow where one test's thousand files go and the next one's come.
+    """
     named = os.environ.get("DATABASE_URL", "")
     if named and using is None:
         return PostgresServer(named)
@@ -114,7 +120,7 @@ def start_postgres(
         dsn, close = containers.start_postgres(max_connections)
         return PostgresServer(dsn, close=close)
     chosen = using or postgres.programs()
-    folder, held = folders.scratch()
+    folder, held = folders.scratch(None if on_disk else folders.in_memory(MEMORY_BYTES_MIN))
     settings = PostgresSettings(folder / "postgres", 0, folder / "postgres.log")
     postgres.prepare(settings, chosen)
     ports = Ports()

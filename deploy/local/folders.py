@@ -15,6 +15,7 @@ from deploy.local.process import CannotStartError
 CHECKOUT = Path(__file__).resolve().parents[2]
 VAR = CHECKOUT / "var"
 LOGS = VAR / "log"
+MEMORY = Path("/dev/shm")
 SCRATCH_PREFIX = "kaipiao-test-"
 # A folder younger than this may belong to somebody who has not locked it yet.
 SCRATCH_YOUNG_SECONDS = 60.0
@@ -86,17 +87,26 @@ def lock(path: Path) -> IO[str] | None:
     return file
 
 
-def scratch() -> tuple[Path, IO[str]]:
+def scratch(parent: Path | None = None) -> tuple[Path, IO[str]]:
     """A temporary folder for servers of a test session, locked while the session lives. Folders of sessions
     that were killed are removed on the way."""
-    parent = Path(tempfile.gettempdir())
+    parent = parent or Path(tempfile.gettempdir())
     for old in parent.glob(f"{SCRATCH_PREFIX}*"):
         _remove_if_abandoned(old)
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent))
     folder.chmod(0o755)
     held = lock(folder / "lock")
     assert held is not None, "a fresh folder has no other owner"
     return folder, held
+
+
+def in_memory(free_bytes_min: int) -> Path | None:
+    """Where files never reach a disk, if this machine has such a place and that much room in it."""
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    return MEMORY if found.f_bavail * found.f_frsize >= free_bytes_min else None
 
 
 def _remove_if_abandoned(folder: Path) -> None:

@@ -127,8 +127,9 @@ def command(settings: PostgresSettings, using: Programs) -> Command:
         # No worker processes for reading: the files lie in the page cache of this machine.
         options["io_method"] = "sync"
     if settings.password is None:
-        # Commits still reach the operating system, so a test may kill the server and find them again.
-        options |= {"fsync": "off", "full_page_writes": "off"}
+        # Commits still reach the operating system, so a test may kill the server and find them again; what it shares
+        # between its processes lies in its folder and goes with it.
+        options |= {"fsync": "off", "full_page_writes": "off", "dynamic_shared_memory_type": "mmap"}
     flags = [part for name, setting in options.items() for part in ("-c", f"{name}={setting}")]
     return Command(
         name="postgres",

@@ -32,7 +32,7 @@ class Stand:
 
     @property
     def postgres(self) -> PostgresServer:
-        self._postgres = self._postgres or start_postgres()
+        self._postgres = self._postgres or start_postgres(on_disk=True)
         return self._postgres
 
     @property
