@@ -15,7 +15,7 @@ from deploy.local.process import CannotStartError
 CHECKOUT = Path(__file__).resolve().parents[2]
 VAR = CHECKOUT / "var"
 LOGS = VAR / "log"
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - used through mkdtemp only
 SCRATCH_PREFIX = "kaipiao-test-"
 # A folder younger than this may belong to somebody who has not locked it yet.
 SCRATCH_YOUNG_SECONDS = 60.0
