@@ -33,7 +33,9 @@ def build(_: Settings) -> Service:
             InvoiceCredited: handlers.invoice_credited,
         },
         workers=[
-            Worker("allocate", allocations.next_job, _nothing, handlers.allocate, concurrency=1),
+            Worker("hold", allocations.next_wanted, _nothing, handlers.hold_sums, concurrency=1),
+            Worker("take", allocations.next_remainder, _nothing, handlers.take_items, concurrency=2),
+            Worker("answer", allocations.next_taken, _nothing, handlers.answer_large, concurrency=1),
             Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
             Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
             Worker("openings", changes.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),

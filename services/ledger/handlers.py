@@ -1,13 +1,13 @@
 """What the ledger does with each message: load, decide, save, answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Connection
 
 from services.ledger.domain import allocating, booking, changes, intake, moves, reserving
 from services.ledger.domain import matching as matching_rules
-from services.ledger.domain.allocating import Allocation
+from services.ledger.domain.allocating import Allocation, Remainder
 from services.ledger.domain.booking import Booking, Order, Waiting
 from services.ledger.domain.changes import Changed
 from services.ledger.domain.matching import Matching, Overdue
@@ -107,43 +107,39 @@ async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
     return made
 
 
-async def allocate(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
-    """One bounded step of a large reservation."""
+async def hold_sums(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
+    """The first step of a large reservation: from here on nobody else can have the amount."""
     messages: list[Message] = []
-    for job in await allocations.locked(db, found):
-        messages += await ALLOCATION_STEPS[job.status](job, db, now)
+    for job in await allocations.wanted(db, found):
+        await selections.alone(db, job.ask)
+        free = await allocations.free_sums(db, job.ask, now)
+        held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
+        await items.record(db, held.moves(job), now)
+        await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
+        await allocations.promise(db, job, held)
+        messages += await _ended(job, held.answers, None, db, now)
     return messages
 
 
-async def _hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
-    await selections.alone(db, job.ask)
-    free = await allocations.free_sums(db, job.ask, now)
-    held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
-    await items.record(db, held.moves(job), now)
-    await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
-    await allocations.promise(db, job, held)
-    return await _ended(job, held.answers, None, db, now)
-
-
-async def _take_items(job: Allocation, db: Connection, now: datetime) -> list[Message]:
-    remainder = await allocations.next_remainder(db, job)
-    picked = await allocations.pick(db, job, remainder)
-    step = allocating.take(job, remainder, picked, await allocations.groups(db, job))
-    await allocations.record(db, job, step, now)
+async def take_items(found: Remainder, _: None, db: Connection, now: datetime) -> list[Message]:
+    """One bounded step over the items of one sum; other workers may be at other sums of the same reservation."""
+    for remainder in await allocations.locked(db, found):
+        picked = await allocations.pick(db, remainder)
+        step = allocating.take(remainder, picked, await allocations.groups_of(db, remainder, picked))
+        await allocations.record(db, remainder, step, now)
     return []
 
 
-async def _answer_reserved(job: Allocation, db: Connection, now: datetime) -> list[Message]:
-    pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
-    answer = allocating.reserved(job, await allocations.groups(db, job), pairs)
-    return await _ended(job, [answer], job.reservation_id, db, now)
-
-
-async def _answer_short(job: Allocation, db: Connection, now: datetime) -> list[Message]:
-    missing_fen = await allocations.give_back(db, job)
-    refused, back = allocating.impaired(job, missing_fen, await allocations.groups(db, job))
-    messages = await _ended(job, [refused], job.reservation_id, db, now)
-    await _book(await bookings.queue_if_large(db, back), db, now)
+async def answer_large(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
+    """The last step: everything was taken, or something is missing and all goes back."""
+    messages: list[Message] = []
+    for job in await allocations.taken(db, found):
+        missing_fen = await allocations.give_back(db, job)
+        groups = await allocations.groups(db, job)
+        pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
+        answer, back = allocating.answered(job, missing_fen, groups, pairs)
+        messages += await _ended(job, [answer], job.reservation_id, db, now)
+        await _book(await bookings.queue_if_large(db, back), db, now)
     return messages
 
 
@@ -154,14 +150,6 @@ async def _ended(
         await reservations.add_answer(db, answer, reservation_id, now)
         await allocations.end(db, job)
     return list(answers)
-
-
-ALLOCATION_STEPS: dict[str, Callable[[Allocation, Connection, datetime], Awaitable[list[Message]]]] = {
-    "wanted": _hold_sums,
-    "allocating": _take_items,
-    "done": _answer_reserved,
-    "short": _answer_short,
-}
 
 
 async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> list[Message]:

@@ -28,6 +28,7 @@ WEATHER = (
     TimeoutError,
 )
 
+CLOSE_SECONDS = 3.0
 SERVE_TIMEOUT = "5s"
 """Whoever waits for an answer over HTTP does not wait as long as a handler may work."""
 TIMEOUTS = {
@@ -57,7 +58,10 @@ class Database:
         return cls(pool, dsn, roles)
 
     async def close(self) -> None:
-        await self._pool.close()
+        """The pool waits for connections in use, and terminates them when it may not wait longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
 
     @asynccontextmanager
     async def transaction(

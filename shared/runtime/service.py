@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741 - the intent
 A = TypeVar("A")
 REREAD_SECONDS = 0.25
+STEP_ENDS_SECONDS, CANCELLED_ENDS_SECONDS = 4.0, 2.0
+"""At a graceful end: how long workers have for the step they are at, and how long anything has to notice that it is cancelled."""
 
 Intent = Callable[[I, Connection, datetime], Awaitable[tuple[A, Sequence[Message]]]]
 
@@ -71,6 +73,7 @@ class Runtime:
         for consumer in self.consumers.values():
             transport.consume(consumer.name, [consumer.topic], consumer.on_batch, consumer.on_assigned)
         self._tasks: list[asyncio.Task[None]] = []
+        self._working: list[asyncio.Task[None]] = []
         self._answers = _Answers(database.dsn)
 
     def _consumer(self, topic: str) -> Consumer:
@@ -123,7 +126,7 @@ class Runtime:
         self.spawn(self.relay.run(self.outbox.waker()))
         for runner in self.runners:
             for _ in range(runner.worker.concurrency):
-                self.spawn(runner.run(self.outbox.waker()))
+                self._working.append(asyncio.create_task(runner.run(self.outbox.waker())))
 
     def spawn(self, work: "Any") -> None:  # noqa: ANN401 - a coroutine of any kind
         """Runs until the service stops; the watchdog ends the process if it ends before."""
@@ -131,21 +134,34 @@ class Runtime:
 
     def failed_task(self) -> BaseException | None:
         """A task that ended: none of them should."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._working):
             if task.done() and not task.cancelled():
                 return task.exception() or RuntimeError("a task ended")
         return None
 
     async def stop(self) -> None:
-        """Consumers first, so that nothing new comes in; then a last round of the relay; workers' leases end by themselves."""
+        """Consumers first, so that nothing new comes in; workers end the step they are at, else their leases run out; then a last
+        round of the relay. Whatever does not end is left behind: the process has 25 seconds."""
         await self.transport.stop_consuming()
-        for task in self._tasks:
+        for runner in self.runners:
+            runner.stop()
+        self.outbox.committed()
+        await _ended(self._working, STEP_ENDS_SECONDS)
+        for task in (*self._tasks, *self._working):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _ended([*self._tasks, *self._working], CANCELLED_ENDS_SECONDS)
         await self.relay.finish()
         await self.transport.stop()
         await self._answers.close()
         await self.database.close()
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    """What they failed with was told by the watchdog, as long as there was one."""
+    done = (await asyncio.wait(tasks, timeout=seconds))[0] if tasks else ()
+    for task in done:
+        if not task.cancelled():
+            task.exception()
 
 
 class _Answers:

@@ -47,6 +47,11 @@ class Runner(Generic[C, A]):
         self._database = database
         self._outbox = outbox
         self._clock = clock
+        self._stopping = False
+
+    def stop(self) -> None:
+        """After the step it is at, `run` ends."""
+        self._stopping = True
 
     async def claim(self) -> C | None:
         async with self._database.transaction() as db:
@@ -74,7 +79,7 @@ class Runner(Generic[C, A]):
         return True
 
     async def run(self, woken: asyncio.Event) -> None:
-        while True:
+        while not self._stopping:
             try:
                 idle = 0.0 if await self.step() else self.worker.idle_seconds
             except WEATHER as error:
@@ -83,7 +88,7 @@ class Runner(Generic[C, A]):
             except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; its lease runs out and it comes again
                 log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
                 idle = 1.0
-            if idle:
+            if idle and not self._stopping:
                 await wait(woken, idle)
 
 

@@ -91,9 +91,10 @@ class Process:
     async def die(self) -> None:
         """As by SIGKILL: no commit, no goodbye to the group, no lease given back."""
         await crash(self.transport.inner)
-        for task in self.runtime._tasks:
+        tasks = [*self.runtime._tasks, *self.runtime._working]
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(self.runtime._tasks)
+        await asyncio.wait(tasks)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -11,13 +10,13 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 
 from deploy.demo.client import Customer, eventually
 from deploy.demo.producer import publish
-from deploy.local import keys, options, plan, process
+from deploy.local import folders, keys, options, plan, process
 from deploy.local.plan import Plan, Planned
 from deploy.local.ports import Ports
 from deploy.local.process import Child
@@ -37,6 +36,8 @@ class LiveStack:
     kafka: KafkaCluster
     planned: Plan
     folder: Path
+    held: IO[str]
+    """The folder's lock: the logs in it stay until the next session of tests begins."""
     ports: Ports
     children: dict[str, Child] = field(default_factory=dict)
 
@@ -45,11 +46,11 @@ class LiveStack:
         environ = {name: value for name, value in os.environ.items() if name not in OUTSIDE} | {
             "KAFKA_NODES": str(nodes)
         }
-        folder, ports = Path(tempfile.mkdtemp(prefix="kaipiao-live-")), Ports()
+        (folder, held), ports = folders.scratch(), Ports()
         postgres, kafka = start_postgres(), start_kafka(nodes)
         wanted = options.read(CHECKOUT, environ)
         planned = plan.make(wanted, keys.load(folder), folder, postgres.dsn, kafka.bootstrap, ports)
-        stack = cls(postgres, kafka, planned, folder, ports)
+        stack = cls(postgres, kafka, planned, folder, held, ports)
         for program in (*planned.sandbox, *planned.services):
             stack.launch(program.name)
         return stack
@@ -60,6 +61,7 @@ class LiveStack:
         self.kafka.stop()
         self.postgres.stop()
         self.ports.close()
+        self.held.close()
 
     # programs
 

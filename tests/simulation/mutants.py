@@ -104,7 +104,7 @@ MUTANTS = {
         "services.invoicing.store.parts.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 4
     ),
     "cursor outbox": Mutant(
         "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 2

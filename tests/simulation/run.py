@@ -29,7 +29,7 @@ UNLUCKY = 3
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
-EAGER = {"issue": 14, "documents": 3, "allocate": 6, "book": 6}
+EAGER = {"issue": 14, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 

@@ -20,14 +20,12 @@ from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, Reservat
 
 @dataclass(frozen=True)
 class Allocation:
-    """A large reservation a worker holds. `next_place` numbers the items in the order in which they are taken."""
+    """A large reservation in work."""
 
     account_id: int
     request_id: int
     reservation_id: int
     ask: ReserveBalance
-    status: str
-    next_place: int
     traceparent: str | None
 
 
@@ -89,12 +87,17 @@ class Picked:
 
 @dataclass(frozen=True)
 class Remainder:
-    """What of a sum is not yet taken from items, and how far they were looked at."""
+    """What of a sum is not yet taken from items for a reservation, and how far they were looked at."""
 
+    job: Allocation
     key: SumKey
     remainder_fen: int
     after_at: datetime
     after_id: int
+
+    @property
+    def traceparent(self) -> str | None:
+        return self.job.traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,6 @@ class Share:
 
     item_id: int
     group_no: int
-    place: int
     amount_fen: int
 
 
@@ -124,13 +126,18 @@ class Step:
 GroupKey = tuple[int, str, str, int, str, str | None]
 
 
-def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
+def strange(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> bool:
+    """Whether something of these items prints in another way than all that was taken before."""
+    return not {_group_key(remainder.key, item) for item in picked} <= {_key_of(group) for group in known}
+
+
+def take(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
     """As much of the remainder as these items hold, each group under the number it has or the next free one.
 
     After the last item it begins again from the oldest: meanwhile something may have come back.
     """
     numbers = {_key_of(group): group.group_no for group in known}
-    left, place = remainder.remainder_fen, job.next_place
+    left = remainder.remainder_fen
     shares: list[Share] = []
     counted: dict[GroupKey, list[Picked]] = {}
     for item in picked:
@@ -138,9 +145,9 @@ def take(job: Allocation, remainder: Remainder, picked: Sequence[Picked], known:
         if amount <= 0:
             continue
         key = _group_key(remainder.key, item)
-        shares.append(Share(item.item_id, numbers.setdefault(key, len(numbers) + 1), place, amount))
+        shares.append(Share(item.item_id, numbers.setdefault(key, len(numbers) + 1), amount))
         counted.setdefault(key, []).append(item)
-        left, place = left - amount, place + 1
+        left -= amount
     groups = tuple(_group(numbers[key], remainder.key, members, shares) for key, members in counted.items())
     after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
     short = (not picked and remainder.after_id == 0) or len(numbers) > limits.GROUPS_MAX
@@ -171,23 +178,22 @@ def _group(number: int, key: SumKey, members: Sequence[Picked], shares: Sequence
     )
 
 
-def reserved(job: Allocation, groups: Sequence[Group], offsets: Sequence[OffsetPair]) -> BalanceReserved:
-    """The answer, once every fen is taken from an item."""
-    return BalanceReserved(
-        account_id=job.account_id,
-        request_id=job.request_id,
-        reservation_id=job.reservation_id,
-        groups=tuple(groups),
-        total_fen=sum(group.amount_fen for group in groups),
-        offsets=tuple(offsets),
-    )
-
-
-def impaired(job: Allocation, missing_fen: int, groups: Sequence[Group]) -> tuple[ReservationRefused, Order]:
-    """A refund took what was promised, or it would print as too many lines: refused after all, and what was taken goes back."""
-    cause = f"release of request {job.request_id}"
-    back = Order(job.account_id, job.reservation_id, "released", cause, None)
+def answered(
+    job: Allocation, missing_fen: int, groups: Sequence[Group], offsets: Sequence[OffsetPair]
+) -> tuple[Answer, Order | None]:
+    """The answer once every fen is taken from an item. A refund may have taken what was promised, or it would print as too many
+    lines: then it is refused after all, and what was taken goes back."""
     held_fen = sum(group.amount_fen for group in groups)
+    if not missing_fen and len(groups) <= limits.GROUPS_MAX:
+        return BalanceReserved(
+            account_id=job.account_id,
+            request_id=job.request_id,
+            reservation_id=job.reservation_id,
+            groups=tuple(groups),
+            total_fen=held_fen,
+            offsets=tuple(offsets),
+        ), None
+    back = Order(job.account_id, job.reservation_id, "released", f"release of request {job.request_id}", None)
     if len(groups) > limits.GROUPS_MAX:
         return too_varied(job.ask), back
     figures = {"need_fen": held_fen + missing_fen, "have_fen": held_fen, "shortfall_fen": missing_fen}

@@ -1,18 +1,27 @@
 """Large reservations: the sums held at once, the items in bounded steps, each a transaction of its own."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from asyncpg import Connection
+from asyncpg import Connection, Record
 
 from services.ledger.domain import limits
-from services.ledger.domain.allocating import Allocation, Hold, Picked, Remainder, Step
+from services.ledger.domain.allocating import Allocation, Hold, Picked, Remainder, Step, strange
 from services.ledger.domain.netting import SumKey
 from services.ledger.domain.reserving import Decision
 from services.ledger.store.items import NOTE_CHANGE
 from shared.contracts.ledger import Group, ReserveBalance
 
 KEY = "account_id, subject, cycle, content, opens_at"
-JOB = "account_id, request_id, reservation_id, ask, status, next_place, traceparent"
+JOB = "account_id, request_id, reservation_id, ask, traceparent"
+NUMBERING = 2
+"""The class of the advisory locks under which groups get their numbers."""
+SHORT = "EXISTS (SELECT FROM remainder r WHERE r.reservation_id = a.reservation_id AND r.short)"
+TAKEN = f"""a.status = 'allocating'
+    AND ({SHORT} OR NOT EXISTS (SELECT FROM remainder r WHERE r.reservation_id = a.reservation_id))"""
+REMAINDER = f"{KEY}, remainder_fen, after_at, after_id"
 
 
 async def queue(db: Connection, ask: ReserveBalance, decision: Decision, reservation_id: int, now: datetime) -> None:
@@ -29,22 +38,61 @@ async def queue(db: Connection, ask: ReserveBalance, decision: Decision, reserva
     )
 
 
-async def next_job(db: Connection, _: datetime, __: datetime) -> Allocation | None:
-    """One that nobody is working on."""
+async def next_wanted(db: Connection, _: datetime, __: datetime) -> Allocation | None:
+    """The oldest whose sums nobody is holding yet."""
+    return await _next(db, "a.status = 'wanted'")
+
+
+async def next_taken(db: Connection, _: datetime, __: datetime) -> Allocation | None:
+    """One of which nothing is left to take, or nothing can be taken any more."""
+    return await _next(db, TAKEN)
+
+
+async def _next(db: Connection, due: str) -> Allocation | None:
     row = await db.fetchrow(
-        f"SELECT {JOB} FROM allocation ORDER BY arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED"
+        f"SELECT {JOB} FROM allocation a WHERE {due} ORDER BY arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
-    return None if row is None else Allocation(**dict(row) | {"ask": ReserveBalance.model_validate_json(row["ask"])})
+    return None if row is None else _job(dict(row))
 
 
-async def locked(db: Connection, job: Allocation) -> list[Allocation]:
-    """The job as it is now; none when another worker has it or it has ended."""
-    rows = await db.fetch(
-        f"SELECT {JOB} FROM allocation WHERE account_id = $1 AND request_id = $2 FOR UPDATE SKIP LOCKED",
-        job.account_id,
-        job.request_id,
+def _job(row: dict[str, Any]) -> Allocation:
+    return Allocation(**row | {"ask": ReserveBalance.model_validate_json(row["ask"])})
+
+
+async def next_remainder(db: Connection, _: datetime, __: datetime) -> Remainder | None:
+    """One that nobody is taking from, of the oldest reservation."""
+    row = await db.fetchrow(
+        f"""
+        SELECT {", ".join(f"a.{name}" for name in JOB.split(", "))}, {", ".join(f"r.{name}" for name in REMAINDER.split(", "))}
+        FROM remainder r JOIN allocation a ON a.reservation_id = r.reservation_id WHERE NOT {SHORT}
+        ORDER BY a.arrived_at, a.reservation_id, r.account_id, r.cycle, r.subject, r.content, r.opens_at
+        LIMIT 1 FOR UPDATE OF r SKIP LOCKED
+        """
     )
-    return [Allocation(**dict(row) | {"ask": ReserveBalance.model_validate_json(row["ask"])}) for row in rows]
+    if row is None:
+        return None
+    *job, account_id, subject, cycle, content, opens_at, fen, after_at, after_id = tuple(row)
+    key = SumKey(account_id, subject, cycle, content, opens_at)
+    return Remainder(_job(dict(zip(JOB.split(", "), job, strict=True))), key, fen, after_at, after_id)
+
+
+async def wanted(db: Connection, job: Allocation) -> list[Allocation]:
+    """The job, locked; none when another worker has it or was faster."""
+    return await _locked(db, job, "a.status = 'wanted'")
+
+
+async def taken(db: Connection, job: Allocation) -> list[Allocation]:
+    """The same, if it is still to be answered."""
+    return await _locked(db, job, TAKEN)
+
+
+async def _locked(db: Connection, job: Allocation, due: str) -> list[Allocation]:
+    """What is due is looked at under the lock, by a statement of its own: it sees all that whoever had the lock before wrote."""
+    mine = "FROM allocation a WHERE account_id = $1 AND request_id = $2"
+    key = (job.account_id, job.request_id)
+    if not await db.fetchval(f"SELECT true {mine} FOR UPDATE SKIP LOCKED", *key):
+        return []
+    return [job] if await db.fetchval(f"SELECT true {mine} AND {due}", *key) else []
 
 
 async def free_sums(db: Connection, ask: ReserveBalance, now: datetime) -> list[tuple[SumKey, int]]:
@@ -100,36 +148,51 @@ async def promise(db: Connection, job: Allocation, held: Hold) -> None:
         "UPDATE allocation SET status = $3 WHERE account_id = $1 AND request_id = $2",
         job.account_id,
         job.request_id,
-        "allocating" if held.promises else "done",
+        "allocating",
     )
 
 
-async def next_remainder(db: Connection, job: Allocation) -> Remainder:
-    row = await db.fetchrow(
-        f"SELECT {KEY}, remainder_fen, after_at, after_id FROM remainder WHERE reservation_id = $1 ORDER BY account_id, cycle, subject,"
-        " content, opens_at LIMIT 1 FOR UPDATE",
-        job.reservation_id,
-    )
-    assert row is not None, "the status says that something is left"
-    return Remainder(SumKey(*tuple(row)[:5]), row["remainder_fen"], row["after_at"], row["after_id"])
-
-
-async def pick(db: Connection, job: Allocation, remainder: Remainder) -> list[Picked]:
-    """Its next open items, oldest first, locked."""
+async def locked(db: Connection, found: Remainder) -> list[Remainder]:
+    """The remainder as it is now; none when another worker has it or it is gone."""
     rows = await db.fetch(
         """
-        SELECT item_id, occurred_at, spec, tax_percent, invoiceable_fen AS free_fen FROM item
-        WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND invoiceable_fen <> 0
-            AND invoiceable_fen > 0 AND (occurred_at, item_id) > ($6, $7) AND ($8 = '{}'::text[] OR product_code = ANY ($8))
-        ORDER BY occurred_at, item_id LIMIT $9 FOR UPDATE
+        SELECT remainder_fen, after_at, after_id FROM remainder
+        WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND reservation_id = $6
+            AND NOT short FOR UPDATE SKIP LOCKED
         """,
-        *remainder.key.columns,
-        remainder.after_at,
-        remainder.after_id,
-        list(job.ask.products),
-        limits.STEP_ITEMS,
+        *found.key.columns,
+        found.job.reservation_id,
     )
-    return [Picked(**row) for row in rows]
+    return [replace(found, **row) for row in rows]
+
+
+async def pick(db: Connection, remainder: Remainder) -> list[Picked]:
+    """Its next open items, oldest first, locked. What was waited for may have been taken by others: then it looks again."""
+    where = """
+        FROM item WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND invoiceable_fen <> 0
+            AND invoiceable_fen > 0 AND (occurred_at, item_id) > ($6, $7) AND ($8 = '{}'::text[] OR product_code = ANY ($8))
+    """
+    sought = (*remainder.key.columns, remainder.after_at, remainder.after_id, list(remainder.job.ask.products))
+    rows: list[Record] = []
+    there_are = True
+    while there_are and not rows:
+        rows = await db.fetch(
+            f"SELECT item_id, occurred_at, spec, tax_percent, invoiceable_fen AS free_fen {where} ORDER BY occurred_at, item_id LIMIT $9"
+            " FOR UPDATE",
+            *sought,
+            limits.STEP_ITEMS,
+        )
+        there_are = bool(rows) or await db.fetchval(f"SELECT EXISTS (SELECT {where})", *sought)
+    return [Picked(*row) for row in rows]
+
+
+async def groups_of(db: Connection, remainder: Remainder, picked: Sequence[Picked]) -> list[Group]:
+    """All groups of the reservation. When one is to be added, nobody else adds one meanwhile."""
+    known = await groups(db, remainder.job)
+    if not strange(remainder, picked, known):
+        return known
+    await db.execute("SELECT pg_advisory_xact_lock($1, hashint8($2))", NUMBERING, remainder.job.reservation_id)
+    return await groups(db, remainder.job)
 
 
 async def groups(db: Connection, job: Allocation) -> list[Group]:
@@ -144,92 +207,55 @@ async def groups(db: Connection, job: Allocation) -> list[Group]:
     return [Group(**row) for row in rows]
 
 
-async def record(db: Connection, job: Allocation, step: Step, now: datetime) -> None:
-    """Items, moves and shares of one step. The sums have counted them as reserved from the beginning."""
+async def record(db: Connection, remainder: Remainder, step: Step, now: datetime) -> None:
+    """One step in one statement. The sums have counted its items as reserved from the beginning."""
+    job = remainder.job
     await db.execute(
         """
         WITH taken AS (
-            SELECT * FROM unnest($4::bigint[], $5::int[], $6::int[], $7::bigint[]) AS t (item_id, group_no, place, fen)
+            SELECT * FROM unnest($4::bigint[], $5::int[], $6::bigint[]) AS t (item_id, group_no, fen)
         ), changed AS (
             UPDATE item i SET invoiceable_fen = i.invoiceable_fen - t.fen, reserved_fen = i.reserved_fen + t.fen
             FROM taken t WHERE i.account_id = $3 AND i.item_id = t.item_id
         ), moved AS (
             INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
-            SELECT $3, item_id, 'invoiceable', 'reserved', fen, $8, $9 FROM taken
+            SELECT $3, item_id, 'invoiceable', 'reserved', fen, $7, $8 FROM taken
+        ), held AS (
+            INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+            SELECT $1, $2, $3, item_id, group_no, nextval('reservation_place'), fen FROM taken
+        ), went_on AS (
+            UPDATE remainder SET remainder_fen = $13, after_at = $14, after_id = $15, short = $16
+            WHERE account_id = $3 AND subject = $9 AND cycle = $10 AND content = $11 AND opens_at = $12 AND reservation_id = $2 AND $13 > 0
+        ), ended AS (
+            DELETE FROM remainder
+            WHERE account_id = $3 AND subject = $9 AND cycle = $10 AND content = $11 AND opens_at = $12 AND reservation_id = $2 AND $13 = 0
         )
-        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
-        SELECT $1, $2, $3, item_id, group_no, place, fen FROM taken
+        INSERT INTO reservation_group AS g (account_id, reservation_id, owner_id, subject, content, cycle, group_no, tax_percent, spec,
+            count, amount_fen, oldest_at)
+        SELECT $1, $2, $3, $9, $11, $10, n.*
+        FROM unnest($17::int[], $18::int[], $19::text[], $20::bigint[], $21::bigint[], $22::timestamptz[]) AS n ORDER BY 7
+        ON CONFLICT (account_id, reservation_id, group_no) DO UPDATE SET count = g.count + excluded.count,
+            amount_fen = g.amount_fen + excluded.amount_fen, oldest_at = least(g.oldest_at, excluded.oldest_at)
         """,
         job.account_id,
         job.reservation_id,
         step.key.account_id,
         [share.item_id for share in step.shares],
         [share.group_no for share in step.shares],
-        [share.place for share in step.shares],
         [share.amount_fen for share in step.shares],
         f"request {job.request_id}",
         now,
-    )
-    await _count_groups(db, job, step)
-    await db.execute(
-        """
-        UPDATE remainder SET remainder_fen = $7, after_at = $8, after_id = $9
-        WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND reservation_id = $6 AND $7 > 0
-        """,
-        *step.key.columns,
-        job.reservation_id,
+        *step.key.columns[1:],
         step.remainder_fen,
         step.after_at,
         step.after_id,
-    )
-    await db.execute(
-        """
-        DELETE FROM remainder
-        WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND reservation_id = $6 AND $7 = 0
-        """,
-        *step.key.columns,
-        job.reservation_id,
-        step.remainder_fen,
-    )
-    await db.execute(
-        """
-        UPDATE allocation SET next_place = next_place + $3, status = CASE WHEN $4 THEN 'short'
-            WHEN EXISTS (SELECT FROM remainder WHERE reservation_id = $5) THEN 'allocating' ELSE 'done' END
-        WHERE account_id = $1 AND request_id = $2
-        """,
-        job.account_id,
-        job.request_id,
-        len(step.shares),
         step.short,
-        job.reservation_id,
-    )
-
-
-async def _count_groups(db: Connection, job: Allocation, step: Step) -> None:
-    await db.executemany(
-        """
-        INSERT INTO reservation_group AS g (account_id, reservation_id, group_no, owner_id, subject, content, tax_percent, cycle, spec,
-            count, amount_fen, oldest_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-        ON CONFLICT (account_id, reservation_id, group_no) DO UPDATE SET count = g.count + excluded.count,
-            amount_fen = g.amount_fen + excluded.amount_fen, oldest_at = least(g.oldest_at, excluded.oldest_at)
-        """,
-        [
-            (
-                job.account_id,
-                job.reservation_id,
-                one.group_no,
-                one.account_id,
-                one.subject,
-                one.content,
-                one.tax_percent,
-                one.cycle,
-                one.spec,
-                one.count,
-                one.amount_fen,
-                one.oldest_at,
-            )
-            for one in step.groups
-        ],
+        [one.group_no for one in step.groups],
+        [one.tax_percent for one in step.groups],
+        [one.spec for one in step.groups],
+        [one.count for one in step.groups],
+        [one.amount_fen for one in step.groups],
+        [one.oldest_at for one in step.groups],
     )
 
 

@@ -197,7 +197,7 @@ async def book(db: Connection, order: Order | None, made: Booking) -> None:
         UPDATE reservation_item r SET invoiced_fen = r.invoiced_fen + b.invoiced, released_fen = r.released_fen + b.released,
             credited_fen = r.credited_fen + b.credited
         FROM (SELECT place, sum(invoiced)::bigint AS invoiced, sum(released)::bigint AS released, sum(credited)::bigint AS credited
-            FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[]) AS t (place, invoiced, released, credited)
+            FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS t (place, invoiced, released, credited)
             GROUP BY place) AS b
         WHERE r.account_id = $1 AND r.reservation_id = $2 AND r.place = b.place
         """,

@@ -27,6 +27,12 @@ from shared.runtime.database import Database
 from tests.examples import a_refund, an_ask, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
+ALLOCATING: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+    (allocations.next_wanted, handlers.hold_sums),
+    (allocations.next_taken, handlers.answer_large),
+    (allocations.next_remainder, handlers.take_items),
+]
+"""The workers of large reservations: what is to be decided comes before what is to be taken."""
 
 
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +112,25 @@ class Ledger:
         return said
 
     async def allocated(self, steps: int = 1000) -> list[Message]:
-        return await self.worked(allocations.next_job, handlers.allocate, steps=steps)
+        """So many steps of large reservations."""
+        said: list[Message] = []
+        for _ in range(steps):
+            step = await self.allocating()
+            if step is None:
+                break
+            said += step
+        return said
+
+    async def allocating(self) -> list[Message] | None:
+        """What the next step says; None when nothing is to be allocated."""
+        for claim, outcome in ALLOCATING:
+            async with self.database.transaction() as db:
+                found = await claim(db, MARCH_20, MARCH_20)
+            if found is not None:
+                async with self.database.transaction() as db:
+                    said: list[Message] = await outcome(found, None, db, MARCH_20)
+                return said
+        return None
 
     async def booked(self) -> list[Message]:
         return await self.worked(bookings.next_order, handlers.book_large)

@@ -136,7 +136,7 @@ class Stand:
 
     async def work(self) -> None:
         """The workers of large reservations, until there is nothing left to do."""
-        for name in ("allocate", "book"):
+        for name in ("hold", "take", "answer", "book"):
             while await self._surviving(self.step(name)) is not False:
                 pass
 
@@ -170,7 +170,8 @@ class Stand:
             "refunds": "SELECT number, line, cash_fen, item_id IS NULL FROM refund",
             "usage": "SELECT number, line, cash_fen FROM usage_record",
             "reservations": "SELECT request_id, answer_type FROM reservation",
-            "held": "SELECT place, group_no, reserved_fen, invoiced_fen, released_fen FROM reservation_item",
+            "held": "SELECT rank() OVER (ORDER BY reservation_id, place), group_no, reserved_fen, invoiced_fen, released_fen"
+            " FROM reservation_item",
             "offsets": "SELECT place, to_number, amount_fen, undone FROM reservation_offset",
             "parts": "SELECT part_id, state FROM part_booking",
             "work": "SELECT request_id FROM allocation",
@@ -333,8 +334,8 @@ async def failing_to_allocate(stand: Stand, account_id: int) -> AsyncIterator[No
     """Of what is promised something is refunded before it is taken."""
     await an_account_with_a_deficit(stand, account_id)
     await stand.say(*orders(account_id, 4), an_ask(request_id=1, account_id=account_id))
-    await stand.step("allocate")
-    await stand.step("allocate")
+    await stand.step("hold")
+    await stand.step("take")
     await stand.say(a_refund("F3", "O3", 30, account_id))
     yield
     await stand.work()

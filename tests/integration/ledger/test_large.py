@@ -15,7 +15,7 @@ from asyncpg import Connection
 
 from services.ledger import handlers
 from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, bookings, pages
+from services.ledger.store import bookings, pages
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
     AmountInvoiced,
@@ -28,7 +28,7 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message, Park, Unacceptable
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger, a_part, few_at_once
+from tests.integration.ledger.books import ALLOCATING, MARCH_20, Ledger, a_part, few_at_once
 from tests.integration.ledger.checking import holds
 
 pytestmark = pytest.mark.database
@@ -114,9 +114,12 @@ class Desk:
 
     async def allocating(self) -> list[Message] | None:
         """One step of allocating; None when there is nothing to allocate."""
-        async with self.ledger.database.transaction() as db:
-            job = await allocations.next_job(db, MARCH_20, MARCH_20)
-        return None if job is None else await self._done(partial(handlers.allocate, job, None))
+        for claim, outcome in ALLOCATING:
+            async with self.ledger.database.transaction() as db:
+                found = await claim(db, MARCH_20, MARCH_20)
+            if found is not None:
+                return await self._done(partial(outcome, found, None))
+        return None
 
     async def booking(self) -> list[Message] | None:
         async with self.ledger.database.transaction() as db:
@@ -429,7 +432,7 @@ async def test_what_comes_back_to_an_item_already_taken_may_be_taken_as_well(des
 
 
 async def test_a_deficit_is_not_paid_with_what_is_promised_to_another_large_request(desk: Desk) -> None:
-    """Two workers: one has taken the first request's job, the other holds the second's sums."""
+    """The second's sums are held before anything is taken for the first."""
     await desk.ledger.bill(an_order("D", 1000, at=MARCH_10 - timedelta(days=1)))
     await desk.part("issued", the(BalanceReserved, await desk.ask(request_id=1000)), 1000)
     for cycle, minutes in (("202601", 0), ("202602", 10)):
@@ -439,9 +442,7 @@ async def test_a_deficit_is_not_paid_with_what_is_promised_to_another_large_requ
     assert await desk.reserve(first) + await desk.ask(request_id=2) == []
     await desk.steps(1)
     await desk.refund("D", 20)
-    async with desk.ledger.database.transaction() as other:
-        assert await allocations.next_job(other, MARCH_20, MARCH_20) is not None
-        said = await desk.steps(1)
+    said = await desk.steps(1)
     said += await desk.worked()
     totals = {one.request_id: one.total_fen for one in of(BalanceReserved, said)}
     assert totals[1] == 500
@@ -506,6 +507,25 @@ async def test_two_workers_at_once_do_each_step_once(desk: Desk) -> None:
     said = [*await asyncio.gather(desk.worked(), desk.worked())]
     assert sum(len(of(ReservationReleased, messages)) for messages in said) == 3
     await desk.rests()
+
+
+async def test_two_workers_at_different_sums_give_what_prints_alike_one_number(desk: Desk) -> None:
+    """Two bills of a month that came at different times are of two sums and print alike."""
+    for bill, at in (("B1", MARCH_10), ("B2", MARCH_10 + timedelta(days=1))):
+        lines = tuple(
+            a_bill(bill, 100, "202602").lines[0].model_copy(update={"spec": f"spec {number % 3}"})
+            for number in range(9)
+        )
+        await desk.ledger.facts(a_bill(bill, 100, "202602", at=at).model_copy(update={"lines": lines}), now=at)
+    assert await desk.ask() == []
+    said = [*await asyncio.gather(desk.worked(), desk.worked())]
+    reserved = the(BalanceReserved, [message for messages in said for message in messages] + await desk.worked())
+    found = sorted((one.group_no, one.count, one.amount_fen) for one in reserved.groups)
+    assert found == [(number, 6, 600) for number in (1, 2, 3)]
+    assert {one.spec for one in reserved.groups} == {"spec 0", "spec 1", "spec 2"}
+    await desk.part("issued", reserved, 1, g2=600)
+    await desk.worked()
+    assert await desk.figures() == (600, 1200, 0, 0)
 
 
 # what becomes of it

@@ -1,0 +1,104 @@
+"""A graceful end: a worker ends the step it is at; one that does not end is left behind, and so is a connection it took with it."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from asyncpg import Connection, InterfaceError
+
+from shared.contracts.message import Message
+from shared.runtime import database as databases
+from shared.runtime import service as services
+from shared.runtime.clock import Clock, uuid7
+from shared.runtime.database import Database
+from shared.runtime.memory import MemoryLog, MemoryTransport
+from shared.runtime.service import Runtime, Service
+from shared.runtime.workers import Worker
+from tests.conftest import OpenDatabase
+
+pytestmark = pytest.mark.database
+
+
+class Calling:
+    """A worker that is called out once; its calls end when they are told to."""
+
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.claims = 0
+        self.outcomes: list[str] = []
+
+    async def claim(self, _: Connection, __: datetime, ___: datetime) -> int | None:
+        self.claims += 1
+        return self.claims
+
+    async def call(self, claimed: int) -> str:
+        self.called.set()
+        await self.answered.wait()
+        return f"answer {claimed}"
+
+    async def outcome(self, _: int, answer: str, db: Connection, __: datetime) -> Sequence[Message]:
+        await db.execute("SELECT 1")
+        self.outcomes.append(answer)
+        return []
+
+    async def deaf(self, claimed: int) -> str:
+        """It does not even hear that it is cancelled."""
+        self.called.set()
+        while not self.answered.is_set():
+            try:
+                await self.answered.wait()
+            except asyncio.CancelledError:
+                continue
+        return f"answer {claimed}"
+
+
+@pytest.fixture
+async def database(open_database: OpenDatabase, tmp_path: Path) -> Database:
+    return await open_database(tmp_path)
+
+
+def running(database: Database, worker: Worker[int, str], folder: Path) -> Runtime:
+    service = Service("ledger", folder, workers=[worker])
+    return Runtime(service, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
+
+
+async def test_a_worker_ends_the_step_it_is_at_and_begins_no_other(database: Database, tmp_path: Path) -> None:
+    calling = Calling()
+    worker = Worker("call", calling.claim, calling.call, calling.outcome, concurrency=1)
+    runtime = running(database, worker, tmp_path)
+    await runtime.start()
+    await calling.called.wait()
+    stopping = asyncio.create_task(runtime.stop())
+    asyncio.get_running_loop().call_soon(calling.answered.set)
+    await stopping
+    assert (calling.outcomes, calling.claims) == (["answer 1"], 1)
+
+
+async def test_a_worker_that_does_not_end_is_not_waited_for(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "STEP_ENDS_SECONDS", 0.05)
+    monkeypatch.setattr(services, "CANCELLED_ENDS_SECONDS", 0.05)
+    calling = Calling()
+    runtime = running(database, Worker("call", calling.claim, calling.deaf, calling.outcome, concurrency=1), tmp_path)
+    await runtime.start()
+    await calling.called.wait()
+    await runtime.stop()
+    calling.answered.set()
+    (left,) = runtime._working
+    assert not left.done()
+    await left
+    assert calling.outcomes == [], "the database is closed: the row comes again"
+
+
+async def test_a_connection_that_was_never_given_back_is_not_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "CLOSE_SECONDS", 0.05)
+    kept = await database._pool.acquire()
+    await database.close()
+    with pytest.raises(InterfaceError):
+        await kept.fetchval("SELECT 1")
