@@ -40,6 +40,13 @@ TIMEOUTS = {
 }
 
 
+class _PooledConnection(asyncpg.Connection):
+    """Leaves nothing behind that would have to be reset between two transactions: settings and roles are set for one only."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 class Database:
     """One service's database. Every transaction of the process is opened here, and nowhere else."""
 
@@ -53,7 +60,13 @@ class Database:
         """Connections act as the working role; transactions on behalf of an account as the serving one (`roles.py`)."""
         settings = TIMEOUTS | {"role": roles.work}
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=connections, server_settings=settings, command_timeout=30, timeout=10
+            dsn,
+            min_size=1,
+            max_size=connections,
+            server_settings=settings,
+            command_timeout=30,
+            timeout=10,
+            connection_class=_PooledConnection,
         )
         return cls(pool, dsn, roles)
 

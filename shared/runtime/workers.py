@@ -18,6 +18,9 @@ from shared.runtime.database import WEATHER, Database
 from shared.runtime.metrics import WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 
+LOOK_PAUSE_SECONDS = 0.05
+"""Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
+
 C = TypeVar("C")
 A = TypeVar("A")
 
@@ -89,6 +92,7 @@ class Runner(Generic[C, A]):
                 log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
                 idle = 1.0
             if idle and not self._stopping:
+                await asyncio.sleep(LOOK_PAUSE_SECONDS)
                 await wait(woken, idle)
 
 

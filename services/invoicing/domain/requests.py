@@ -230,13 +230,15 @@ def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Re
         return Refused("NOT_FOUND", "There is no such request of this account.", {"request_id": ask.request_id})
     if status == "offset_only":
         text = "All of the selection has paid a deficit; there is no invoice to cancel."
-        return Refused("NOT_CANCELLABLE", text, {"request_id": ask.request_id, "status": status})
+        return Refused("NOT_CANCELLABLE", text, {"request_id": ask.request_id, "request_status": status})
     if status in ("invoiced", "partly_issued"):
         text = "The invoice is issued. Ask for a credit note instead."
-        return Refused("ALREADY_ISSUED", text, {"request_id": ask.request_id, "status": status})
+        return Refused("ALREADY_ISSUED", text, {"request_id": ask.request_id, "request_status": status})
     if status in ("failed", "refused"):
         return Refused(
-            "NOT_CANCELLABLE", "The request has ended already.", {"request_id": ask.request_id, "status": status}
+            "NOT_CANCELLABLE",
+            "The request has ended already.",
+            {"request_id": ask.request_id, "request_status": status},
         )
     return "voided" if status == "voided" or (parts and set(parts) == {"voided"}) else "cancelling"
 

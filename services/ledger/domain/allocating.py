@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.ledger.domain import limits
 from services.ledger.domain.booking import Order
@@ -74,15 +75,21 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
     return Hold(tuple(promises), tuple(offsets))
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """An open item of the sum whose remainder is next, oldest first."""
+class Picked(NamedTuple):
+    """An open item of the sum whose remainder is next, oldest first. A tuple, for there may be millions."""
 
     item_id: int
     occurred_at: datetime
-    spec: str | None
-    tax_percent: int
     free_fen: int
+    alike: "Alike"
+
+    @property
+    def tax_percent(self) -> int:
+        return self.alike[0]
+
+    @property
+    def spec(self) -> str | None:
+        return self.alike[1]
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,7 @@ class Remainder:
         return self.job.traceparent
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What is taken of one item."""
 
     item_id: int
@@ -115,7 +121,7 @@ class Step:
     are more groups than an answer can hold."""
 
     key: SumKey
-    shares: tuple[Share, ...]
+    shares: Sequence[Share]
     groups: tuple[Group, ...]
     remainder_fen: int
     after_at: datetime
@@ -123,12 +129,24 @@ class Step:
     short: bool
 
 
-GroupKey = tuple[int, str, str, int, str, str | None]
+Alike = tuple[int, str | None]
+"""Rate and spec: by these, items of one sum may print as different groups."""
+
+
+def known_alike(remainder: Remainder, known: Sequence[Group]) -> dict[Alike, int]:
+    """The numbers of the groups that items of this sum print in."""
+    key = remainder.key
+    of_this = (key.account_id, key.subject, key.content, key.cycle)
+    return {
+        (one.tax_percent, one.spec): one.group_no
+        for one in known
+        if (one.account_id, one.subject, one.content, one.cycle) == of_this
+    }
 
 
 def strange(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> bool:
     """Whether something of these items prints in another way than all that was taken before."""
-    return not {_group_key(remainder.key, item) for item in picked} <= {_key_of(group) for group in known}
+    return not {item.alike for item in picked} <= known_alike(remainder, known).keys()
 
 
 def take(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
@@ -136,45 +154,40 @@ def take(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group])
 
     After the last item it begins again from the oldest: meanwhile something may have come back.
     """
-    numbers = {_key_of(group): group.group_no for group in known}
+    numbers, used = known_alike(remainder, known), len(known)
     left = remainder.remainder_fen
     shares: list[Share] = []
-    counted: dict[GroupKey, list[Picked]] = {}
+    added: dict[Alike, list[tuple[Picked, int]]] = {}
     for item in picked:
         amount = min(item.free_fen, left)
-        if amount <= 0:
-            continue
-        key = _group_key(remainder.key, item)
-        shares.append(Share(item.item_id, numbers.setdefault(key, len(numbers) + 1), amount))
-        counted.setdefault(key, []).append(item)
+        if not amount:
+            break
+        if item.alike not in numbers:
+            used += 1
+            numbers[item.alike] = used
+        shares.append(Share(item.item_id, numbers[item.alike], amount))
+        added.setdefault(item.alike, []).append((item, amount))
         left -= amount
-    groups = tuple(_group(numbers[key], remainder.key, members, shares) for key, members in counted.items())
+    groups = tuple(_group(numbers[alike], remainder.key, taken) for alike, taken in added.items())
     after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
-    short = (not picked and remainder.after_id == 0) or len(numbers) > limits.GROUPS_MAX
-    return Step(remainder.key, tuple(shares), groups, left, *after, short)
+    short = (not picked and remainder.after_id == 0) or used > limits.GROUPS_MAX
+    return Step(remainder.key, shares, groups, left, *after, short)
 
 
-def _group_key(key: SumKey, item: Picked) -> GroupKey:
-    return key.account_id, key.subject, key.content, item.tax_percent, key.cycle, item.spec
-
-
-def _key_of(group: Group) -> GroupKey:
-    return group.account_id, group.subject, group.content, group.tax_percent, group.cycle, group.spec
-
-
-def _group(number: int, key: SumKey, members: Sequence[Picked], shares: Sequence[Share]) -> Group:
-    """What this step adds to a group."""
+def _group(number: int, key: SumKey, taken: Sequence[tuple[Picked, int]]) -> Group:
+    """What this step adds to a group; the oldest comes first."""
+    oldest, _ = taken[0]
     return Group(
         group_no=number,
         account_id=key.account_id,
         subject=key.subject,
         content=key.content,
-        tax_percent=members[0].tax_percent,
+        tax_percent=oldest.tax_percent,
         cycle=key.cycle,
-        spec=members[0].spec,
-        count=len(members),
-        amount_fen=sum(share.amount_fen for share in shares if share.group_no == number),
-        oldest_at=min(item.occurred_at for item in members),
+        spec=oldest.spec,
+        count=len(taken),
+        amount_fen=sum(fen for _, fen in taken),
+        oldest_at=oldest.occurred_at,
     )
 
 

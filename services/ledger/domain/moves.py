@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 OUTSIDE, INVOICEABLE, RESERVED, INVOICED, OFFSET = "outside", "invoiceable", "reserved", "invoiced", "offset"
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """`cause` says why, so that every fen can be explained: "refund F1", "request 7", "part 12"."""
 
     account_id: int

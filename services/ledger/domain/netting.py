@@ -5,8 +5,9 @@ Accounts pay only their own; those whose relation allows it are a pool and pay e
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.ledger.domain.moves import INVOICEABLE, OFFSET, Move
 
@@ -32,9 +33,8 @@ class SumKey:
         return self.account_id, self.subject, self.cycle, self.content, self.opens_at
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An item that the selection names, oldest first."""
+class Candidate(NamedTuple):
+    """An item that the selection names, oldest first. A tuple, for there may be thousands."""
 
     account_id: int
     item_id: int
@@ -105,7 +105,7 @@ def unpromised(selected: Sequence[Candidate], free: Mapping[SumKey, int]) -> tup
             lessened.append(item)
         if item.sum_key in left:
             left[item.sum_key] -= fen
-        kept.append(item if fen == item.free_fen else replace(item, invoiceable_fen=fen))
+        kept.append(item if fen == item.free_fen else item._replace(invoiceable_fen=fen))
     return kept, lessened
 
 

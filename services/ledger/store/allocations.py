@@ -177,13 +177,13 @@ async def pick(db: Connection, remainder: Remainder) -> list[Picked]:
     there_are = True
     while there_are and not rows:
         rows = await db.fetch(
-            f"SELECT item_id, occurred_at, spec, tax_percent, invoiceable_fen AS free_fen {where} ORDER BY occurred_at, item_id LIMIT $9"
+            f"SELECT item_id, occurred_at, invoiceable_fen AS free_fen, tax_percent, spec {where} ORDER BY occurred_at, item_id LIMIT $9"
             " FOR UPDATE",
             *sought,
             limits.STEP_ITEMS,
         )
         there_are = bool(rows) or await db.fetchval(f"SELECT EXISTS (SELECT {where})", *sought)
-    return [Picked(*row) for row in rows]
+    return [Picked(item_id, at, fen, (tax_percent, spec)) for item_id, at, fen, tax_percent, spec in rows]
 
 
 async def groups_of(db: Connection, remainder: Remainder, picked: Sequence[Picked]) -> list[Group]:
@@ -240,9 +240,7 @@ async def record(db: Connection, remainder: Remainder, step: Step, now: datetime
         job.account_id,
         job.reservation_id,
         step.key.account_id,
-        [share.item_id for share in step.shares],
-        [share.group_no for share in step.shares],
-        [share.amount_fen for share in step.shares],
+        *(zip(*step.shares, strict=True) if step.shares else ([], [], [])),
         f"request {job.request_id}",
         now,
         *step.key.columns[1:],

@@ -111,11 +111,6 @@ async def record(db: Connection, moves: Sequence[Move], now: datetime) -> None:
         )
         {NOTE_CHANGE.format(source="summed")}
         """,
-        [move.account_id for move in moves],
-        [move.item_id for move in moves],
-        [move.from_bucket for move in moves],
-        [move.to_bucket for move in moves],
-        [move.amount_fen for move in moves],
-        [move.cause for move in moves],
+        *zip(*moves, strict=True),
         now,
     )

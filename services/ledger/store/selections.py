@@ -126,9 +126,17 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
             wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
             chunk = await _locked(db, account_id, [row["item_id"] for row in wanted])
             found += chunk
-            have_fen += sum(_use(item.sum_key, item.free_fen, free) for item in chunk)
-            after, size = (last["occurred_at"], last["item_id"]), min(size * limits.CHUNK_GROWS, limits.CHUNK_MAX)
+            have_fen += sum(_use(item.sum_key, item.free_fen, free) if free else item.free_fen for item in chunk)
+            after, size = (last["occurred_at"], last["item_id"]), _next_size(size, len(found), have_fen, need_fen)
     return found
+
+
+def _next_size(size: int, found: int, have_fen: int, need_fen: int | None) -> int:
+    """As many as suffice if the next are like those before, and some more; growing as long as nothing is known of them."""
+    if need_fen is None or not have_fen:
+        return min(size * limits.CHUNK_GROWS, limits.CHUNK_MAX)
+    wanted = (need_fen - have_fen) * found // have_fen
+    return max(limits.CHUNK_FIRST, min(wanted + wanted // 8, limits.CHUNK_MAX))
 
 
 def _use(key: SumKey, fen: int, free: Free) -> int:

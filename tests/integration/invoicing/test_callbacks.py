@@ -3,25 +3,15 @@
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
 from deploy.demo.client import eventually
 from deploy.sandbox.tax_platform.callbacks import Callbacks
 from services.invoicing.adapters.port import Unknown
-from services.invoicing.app import invoicing
-from shared.runtime.clock import Clock, uuid7
-from shared.runtime.memory import MemoryLog, MemoryTransport
-from shared.runtime.objects import ObjectStore
-from shared.runtime.service import Runtime
-from shared.runtime.watchdog import Watchdog
-from shared.runtime.web import web_app
-from tests.integration.invoicing.desk import NOW, Desk
-from tests.world import SETTINGS, FlowWorld
+from tests.integration.invoicing.desk import Desk
+from tests.world import SETTINGS
 
 pytestmark = pytest.mark.database
 
@@ -29,18 +19,9 @@ SECRET = SETTINGS.tax_platform_secret.get_secret_value()
 
 
 @pytest.fixture
-async def url(desk: Desk, tmp_path: Path) -> AsyncIterator[str]:
+def url(api: str) -> str:
     """Where this desk's callbacks are taken."""
-    service = invoicing(SETTINGS, FlowWorld(NOW).direct, None, ObjectStore(tmp_path.as_uri()))  # type: ignore[arg-type]
-    runtime = Runtime(service, desk.database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
-    app = web_app(runtime, "token", Watchdog(runtime), "invoicing")
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    await eventually("invoicing's server", lambda: asyncio.sleep(0, server.started))
-    (port,) = [sock.getsockname()[1] for one in server.servers for sock in one.sockets]
-    yield f"http://127.0.0.1:{port}/tax-platform/callbacks"
-    server.should_exit = True
-    await serving
+    return f"{api}/tax-platform/callbacks"
 
 
 @pytest.fixture

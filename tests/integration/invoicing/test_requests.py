@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from services.invoicing.domain.requests import Ask, Refused, Taken
 from shared.contracts.ledger import ReserveBalance
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
-from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names
+from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, TOKEN, Desk, a_title, names
 from tests.world import an_account
 
 pytestmark = pytest.mark.database
@@ -256,6 +257,16 @@ async def test_a_cancel_voids_what_nobody_has_taken_and_waits_for_the_rest(desk:
 
 async def test_a_cancel_of_an_unknown_or_another_accounts_request_finds_nothing(desk: Desk) -> None:
     assert await code_of(desk, 404) == "NOT_FOUND"
+
+
+async def test_who_cancels_over_http_what_has_ended_is_told_how_it_ended(desk: Desk, api: str) -> None:
+    request_id = await desk.taken()
+    await desk.ledger_refused(request_id)
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
+        answer = await http.post(f"{api}/accounts/1/invoice-requests/{request_id}/cancel")
+    told = answer.json()
+    assert (answer.status_code, told["status"], told["code"]) == (409, 409, "NOT_CANCELLABLE")
+    assert (told["request_id"], told["request_status"]) == (request_id, "refused")
 
 
 async def test_a_cancel_of_a_refused_request_is_refused(desk: Desk) -> None:

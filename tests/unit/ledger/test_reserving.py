@@ -1,6 +1,5 @@
 """A reservation is exact or refused, never over-allocates, and what is booked never exceeds what was reserved."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -126,7 +125,7 @@ def test_a_late_document_takes_back_what_was_released() -> None:
 
 
 def test_an_answer_that_would_print_as_too_many_lines_is_refused() -> None:
-    found = [replace(one, spec=f"spec {one.item_id}") for one in items([100] * (GROUPS_MAX + 1))]
+    found = [one._replace(spec=f"spec {one.item_id}") for one in items([100] * (GROUPS_MAX + 1))]
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,))
     refused = reserve(ask, None, Selected(found, []), 3, NOW).answer
     assert isinstance(refused, ReservationRefused)
