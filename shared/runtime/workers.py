@@ -18,6 +18,8 @@ from shared.runtime.database import WEATHER, Database
 from shared.runtime.metrics import WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 
+OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
+"""How often an outcome is tried again in weather, and after how long; then the lease runs out, and the outside is asked again."""
 LOOK_PAUSE_SECONDS = 0.05
 """Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
 
@@ -78,8 +80,18 @@ class Runner(Generic[C, A]):
             return False
         with WORK_SECONDS.labels(self.worker.name, "done").time():
             answer = await self.call(claimed)
-        await self.outcome(claimed, answer)
+        await self._outcome_in_any_weather(claimed, answer)
         return True
+
+    async def _outcome_in_any_weather(self, claimed: C, answer: A) -> None:
+        """A deadlock or a connection that is lost passes at once; without this, what the outside said would be asked for again."""
+        for pause_seconds in OUTCOME_AGAIN_SECONDS:
+            try:
+                return await self.outcome(claimed, answer)
+            except WEATHER as error:
+                log.warning("outcome_again", worker=self.worker.name, error=type(error).__name__)
+                await asyncio.sleep(pause_seconds)
+        return await self.outcome(claimed, answer)
 
     async def run(self, woken: asyncio.Event) -> None:
         while not self._stopping:

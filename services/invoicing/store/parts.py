@@ -150,7 +150,13 @@ def _claimed(row: Record, at: datetime, now: datetime, taken: int = 0) -> Claime
 
 
 async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> str | None:
-    """The part's new status, or None when nothing changed: a stale holder, or a state this event can't come in."""
+    """The part's new status, or None when nothing changed: a stale holder, or a state this event can't come in.
+
+    Locks the request first, as a cancel does: of two parts that come to rest at once, the second sees both.
+    """
+    await db.execute(
+        "SELECT FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE", part.account_id, part.request_id
+    )
     current = await db.fetchrow(
         "SELECT status, epoch FROM part WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
         part.account_id,
@@ -239,8 +245,7 @@ async def _tell_history(db: Connection, account_id: int, part_id: int, before: s
 
 
 async def of_request(db: Connection, account_id: int, request_id: int) -> list[Resting]:
-    """All parts of a request. Locks the request first: of two parts that come to rest at once, the second sees both."""
-    await db.execute("SELECT FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE", account_id, request_id)
+    """All parts of a request, which is locked by now."""
     rows = await db.fetch(
         "SELECT status, number, reason FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_no",
         account_id,

@@ -1,7 +1,10 @@
 """A wish to cancel what is with the platform: it goes out, it is heard, and the platform's result decides (R-8)."""
 
+import asyncio
+
 import pytest
 
+from deploy.demo.client import eventually
 from services.invoicing import handlers
 from services.invoicing.adapters.port import (
     Accepted,
@@ -14,6 +17,8 @@ from services.invoicing.adapters.port import (
     Unknown,
 )
 from services.invoicing.domain.parts import LEASE_SECONDS, Claimed
+from services.invoicing.domain.requests import Cancel
+from services.invoicing.store import parts, requests
 from shared.contracts.ledger import ReservationImpaired
 from shared.contracts.message import Message
 from tests.integration.invoicing.desk import NOW, Desk, after, names
@@ -55,6 +60,19 @@ async def test_the_wish_goes_out_at_once_and_the_result_is_asked_for(desk: Desk,
     row = await desk.request()
     assert (row["status"], row["reason"]) == ("voided", "CANCELLED")
     assert await desk.rows("SELECT FROM attempt WHERE step = 'cancel'") != []
+
+
+async def test_a_cancel_and_an_answer_at_the_same_moment_wait_for_each_other_and_never_in_a_circle(
+    desk: Desk, submitted: int
+) -> None:
+    """The answer comes while the cancel has the request and not yet its parts."""
+    claimed = await desk.claimed(after(LONG))
+    async with desk.database.transaction() as cancelling:
+        status = await requests.wish_cancel(cancelling, Cancel(1, submitted))
+        answering = asyncio.create_task(desk.came(claimed, ISSUED))
+        await eventually("somebody who waits", lambda: desk.rows("SELECT FROM pg_locks WHERE NOT granted"))
+        await parts.hurry(cancelling, Cancel(1, submitted))
+    assert (status, names(await answering)) == ("invoicing", ["InvoiceIssued", "RequestClosed"])
 
 
 async def test_issue_beats_cancel(desk: Desk, submitted: int) -> None:

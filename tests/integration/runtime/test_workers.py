@@ -1,4 +1,5 @@
-"""A graceful end: a worker ends the step it is at; one that does not end is left behind, and so is a connection it took with it."""
+"""What workers do in weather and at a graceful end: an outcome is tried again, the step they are at is ended, and one that does not
+end is left behind, as is a connection it took with it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,11 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from asyncpg import Connection, InterfaceError
+from asyncpg import Connection, DeadlockDetectedError, InterfaceError
 
 from shared.contracts.message import Message
 from shared.runtime import database as databases
 from shared.runtime import service as services
+from shared.runtime import workers
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
@@ -63,6 +65,24 @@ async def database(open_database: OpenDatabase, tmp_path: Path) -> Database:
 def running(database: Database, worker: Worker[int, str], folder: Path) -> Runtime:
     service = Service("ledger", folder, workers=[worker])
     return Runtime(service, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
+
+
+async def test_an_outcome_that_meets_a_deadlock_is_tried_again_with_the_answer_that_came(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "OUTCOME_AGAIN_SECONDS", (0.0, 0.0))
+    calling, weather = Calling(), [DeadlockDetectedError("circle"), ConnectionError("lost")]
+    calling.answered.set()
+
+    async def outcome(claimed: int, answer: str, db: Connection, now: datetime) -> Sequence[Message]:
+        if weather:
+            raise weather.pop()
+        return await calling.outcome(claimed, answer, db, now)
+
+    runtime = running(database, Worker("call", calling.claim, calling.call, outcome, concurrency=1), tmp_path)
+    (runner,) = runtime.runners
+    assert await runner.step()
+    assert (calling.outcomes, calling.claims) == (["answer 1"], 1)
 
 
 async def test_a_worker_ends_the_step_it_is_at_and_begins_no_other(database: Database, tmp_path: Path) -> None:
