@@ -20,7 +20,7 @@ from shared.runtime.outbox import Outbox, wait
 
 OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
 """How often an outcome is tried again in weather, and after how long; then the lease runs out, and the outside is asked again."""
-LOOK_PAUSE_SECONDS = 0.05
+LOOK_PAUSE_SECONDS = 0.1
 """Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
 
 C = TypeVar("C")
