@@ -8,8 +8,9 @@ PYTHON := .venv/bin/python
 UV := .venv/bin/uv
 COMPILE := $(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SEEDS ?= 100
+SECONDS ?= 600
 
-.PHONY: help run test check examples bench simulate verify status stop clean-data lock python stack
+.PHONY: help run test check examples bench simulate soak verify status stop clean-data lock python stack
 
 help: ## what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +37,9 @@ bench: stack ## measurements beside their yardsticks (ONLY=name)
 
 simulate: python ## seeded simulation (SEEDS=100, or one SEED=7)
 	@exec $(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+soak: stack ## the ledger under everything at once, services killed, books closed (SECONDS=600)
+	@exec $(PYTHON) -m tests.live --seconds $(SECONDS)
 
 verify: python ## invariants of the running stack
 	@exec $(PYTHON) -m deploy.verify

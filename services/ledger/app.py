@@ -34,7 +34,7 @@ def build(_: Settings) -> Service:
         },
         workers=[
             Worker("hold", allocations.next_wanted, _nothing, handlers.hold_sums, concurrency=1),
-            Worker("take", allocations.next_remainder, _nothing, handlers.take_items, concurrency=2),
+            Worker("take", allocations.next_remainder, _nothing, handlers.take_items, concurrency=3),
             Worker("answer", allocations.next_taken, _nothing, handlers.answer_large, concurrency=1),
             Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
             Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),

@@ -1,4 +1,4 @@
--- Several workers take the items of one large reservation, each of another sum: what each needs is on the row it holds.
+-- Some workers take the items of one large reservation, each of another sum: what each needs is on the row it holds.
 -- `short`: of this sum not everything could be taken.
 ALTER TABLE remainder ADD COLUMN short boolean NOT NULL DEFAULT false;
 ALTER TABLE allocation DROP COLUMN next_place, DROP CONSTRAINT allocation_status_check,

@@ -17,6 +17,7 @@ Original = tuple[int | None, int]
 
 async def take_in(db: Connection, batch: Intake, catalogue_version: str, now: datetime) -> Intake:
     """All documents of the batch but those that exist with other content. Each pass that finds some begins again without them."""
+    await _lock_originals(db, batch.refunds)
     while True:
         savepoint = db.transaction()
         await savepoint.start()
@@ -30,6 +31,20 @@ async def take_in(db: Connection, batch: Intake, catalogue_version: str, now: da
             return batch
         await savepoint.rollback()
         batch = batch.without(conflicts)
+
+
+async def _lock_originals(db: Connection, refunds: Sequence[NewRefund]) -> None:
+    """Everybody locks items before sums; here new items raise sums before refunds take from items that exist."""
+    if not refunds:
+        return
+    await db.execute(
+        """
+        SELECT FROM item WHERE (account_id, number) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+        ORDER BY account_id, occurred_at, item_id FOR UPDATE
+        """,
+        [one.account_id for one in refunds],
+        [one.original_number for one in refunds],
+    )
 
 
 async def _add_refunds(db: Connection, refunds: Sequence[NewRefund], now: datetime) -> list[RowKey]:

@@ -10,9 +10,15 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
+from deploy.demo.client import eventually
+from services.ledger import handlers
 from services.ledger.app import MIGRATIONS
+from services.ledger.store import selections
 from shared.runtime.database import Database
+from tests.conftest import OpenDatabase
 from tests.databases import Databases
+from tests.examples import a_refund, an_ask, an_order
+from tests.integration.ledger.books import MARCH_20, Ledger
 from tests.integration.ledger.checking import holds
 from tests.integration.ledger.test_machine import Books
 from tests.unit.ledger.model import PARTS_OF_A_GROUP
@@ -193,3 +199,19 @@ async def test_the_same_documents_told_many_times_at_once(crowd: Database) -> No
         assert await figures(books) == (0, 150, 50, 0)
 
     await rounds(race, crowd, together=3)
+
+
+async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never_in_a_circle(
+    open_database: OpenDatabase,
+) -> None:
+    """The batch comes while the request has its items and not yet their sum, which a new order of the batch raises."""
+    ledger = Ledger(await open_database(MIGRATIONS))
+    await ledger.bill(an_order("O1", 1_000))
+    async with ledger.database.transaction() as reserving:
+        await selections.select(reserving, an_ask("O1"), MARCH_20)
+        arriving = asyncio.create_task(ledger.bill(an_order("O2", 50), a_refund("F1", of="O1", cash_fen=100)))
+        async with ledger.database.transaction() as looking:
+            await eventually("somebody who waits", lambda: looking.fetch("SELECT FROM pg_locks WHERE NOT granted"))
+        await handlers.reserve_balance(an_ask("O1"), reserving, MARCH_20)
+    assert await arriving == []
+    assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
