@@ -75,21 +75,17 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
     return Hold(tuple(promises), tuple(offsets))
 
 
+Alike = tuple[int, str | None]
+"""Rate and spec: by these, items of one sum may print as different groups."""
+
+
 class Picked(NamedTuple):
     """An open item of the sum whose remainder is next, oldest first. A tuple, for there may be millions."""
 
     item_id: int
     occurred_at: datetime
     free_fen: int
-    alike: "Alike"
-
-    @property
-    def tax_percent(self) -> int:
-        return self.alike[0]
-
-    @property
-    def spec(self) -> str | None:
-        return self.alike[1]
+    alike: Alike
 
 
 @dataclass(frozen=True)
@@ -127,10 +123,6 @@ class Step:
     after_at: datetime
     after_id: int
     short: bool
-
-
-Alike = tuple[int, str | None]
-"""Rate and spec: by these, items of one sum may print as different groups."""
 
 
 def known_alike(remainder: Remainder, known: Sequence[Group]) -> dict[Alike, int]:
@@ -177,14 +169,15 @@ def take(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group])
 def _group(number: int, key: SumKey, taken: Sequence[tuple[Picked, int]]) -> Group:
     """What this step adds to a group; the oldest comes first."""
     oldest, _ = taken[0]
+    tax_percent, spec = oldest.alike
     return Group(
         group_no=number,
         account_id=key.account_id,
         subject=key.subject,
         content=key.content,
-        tax_percent=oldest.tax_percent,
+        tax_percent=tax_percent,
         cycle=key.cycle,
-        spec=oldest.spec,
+        spec=spec,
         count=len(taken),
         amount_fen=sum(fen for _, fen in taken),
         oldest_at=oldest.occurred_at,

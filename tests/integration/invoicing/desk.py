@@ -21,7 +21,6 @@ from shared.runtime.sealing import Sealer
 from tests.world import an_account
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
-TOKEN = "token"
 SEALER = Sealer(b"0" * 32)
 KEY = SEALER.new_wrapped_key()
 CATALOGUE = Catalogue.load()
