@@ -13,7 +13,7 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from shared.runtime import logs, migrations, tracing
+from shared.runtime import heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import WEATHER, Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
@@ -68,6 +68,7 @@ async def _serve(service: Service, settings: Settings) -> None:
             stack.push_async_callback(runtime.stop)
             looking = asyncio.create_task(watchdog.run())
             tending = asyncio.create_task(_tend(dsn, clock))
+            heap.freeze()
             log.info("started")
             yield
             for task in (looking, tending):

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 import uvloop
 
+from shared.runtime import heap
 from tests.bench import growth, ingest, large, race, reading, stack
 from tests.bench.report import Measured, show
 from tests.bench.stand import Stand
@@ -44,6 +45,7 @@ def main() -> int:
         return 2
     wanted = only or names
     stand = Stand()
+    heap.freeze()
     try:
         for measure in dict.fromkeys(MEASUREMENTS[name] for name in MEASUREMENTS if name in wanted):
             for measured in uvloop.run(measure(stand)):

@@ -30,6 +30,21 @@ BARE_UPDATE = """
     UPDATE item SET invoiceable_fen = invoiceable_fen - 100, reserved_fen = reserved_fen + 100 WHERE account_id = $1 AND item_id = ANY ($2)
 """
 
+BARE_STEP_ITEMS, BARE_CONNECTIONS = 500, 2
+BARE_STEP = """
+    WITH taken AS (
+        SELECT item_id, invoiceable_fen AS fen FROM item WHERE account_id = $1 AND item_id BETWEEN $2 AND $3 ORDER BY item_id FOR UPDATE
+    ), changed AS (
+        UPDATE item i SET invoiceable_fen = i.invoiceable_fen - t.fen, reserved_fen = i.reserved_fen + t.fen
+        FROM taken t WHERE i.account_id = $1 AND i.item_id = t.item_id
+    ), moved AS (
+        INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
+        SELECT $1, item_id, 'invoiceable', 'reserved', fen, 'request 1', now() FROM taken
+    )
+    INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+    SELECT $1, 1, $1, item_id, 1, item_id, fen FROM taken
+"""
+
 
 def ask_for(request_id: int, items: int) -> ReserveBalance:
     return ReserveBalance(account_id=ACCOUNT, request_id=request_id, accounts=(ACCOUNT,), amount_fen=items * FEN)
@@ -117,6 +132,7 @@ class AllFound:
     """`beside`: while others of the account go on, as fast as they can."""
 
     reserve_seconds: list[float] = field(default_factory=list)
+    bare_seconds: list[float] = field(default_factory=list)
     beside_seconds: list[float] = field(default_factory=list)
     release_seconds: list[float] = field(default_factory=list)
     alone_ms: list[float] = field(default_factory=list)
@@ -131,19 +147,42 @@ async def everything(stand: Stand) -> list[Measured]:
     for _ in range(ROUNDS_ALL):
         async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
             found.reserve_seconds.append(await _reserve(runtime))
+        async with stand.ledger(one_account_of_a_million) as database:
+            found.bare_seconds.append(await milliseconds(_bare_reserve(database)) / 1000)
     for _ in range(ROUNDS_BESIDE):
         async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
             await _beside_others(runtime, found)
     beside = "the same with nothing under way"
     alone = median(found.alone_ms)
     return [
-        Measured("reserve.1m.all", median(found.reserve_seconds), "s", ROUNDS_ALL),
+        Measured(
+            "reserve.1m.all",
+            median(found.reserve_seconds),
+            "s",
+            ROUNDS_ALL,
+            "the same rows by bare SQL",
+            median(found.bare_seconds),
+        ),
         Measured("reserve.1m.all_beside_others", median(found.beside_seconds), "s", ROUNDS_BESIDE),
         Measured("reserve.1m.longest_lock", max(found.reserve_ms), "ms", ROUNDS_BESIDE, beside, alone),
         Measured("release.1m.all_beside_others", median(found.release_seconds), "s", ROUNDS_BESIDE),
         Measured("release.1m.longest_lock", max(found.release_ms), "ms", ROUNDS_BESIDE, beside, alone),
         Measured("reserve.1m.deadlocks", found.deadlocks, "in all", ROUNDS_BESIDE),
     ]
+
+
+async def _bare_reserve(database: Database) -> None:
+    """The rows that a reservation of everything writes, by SQL alone: nothing chosen, decided or published."""
+    async with database.read() as db:
+        first = await db.fetchval("SELECT min(item_id) FROM item WHERE account_id = $1", ACCOUNT)
+    starts = iter(range(first, first + MILLION, BARE_STEP_ITEMS))
+
+    async def steps() -> None:
+        for start in starts:
+            async with database.transaction() as db:
+                await db.execute(BARE_STEP, ACCOUNT, start, start + BARE_STEP_ITEMS - 1)
+
+    await asyncio.gather(*(steps() for _ in range(BARE_CONNECTIONS)))
 
 
 async def _reserve(runtime: Runtime) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import uvloop
 
-from shared.runtime import logs, tracing
+from shared.runtime import heap, logs, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.kafka import KafkaTransport
@@ -47,6 +47,7 @@ async def work(dsn: str, roles: Roles, bootstrap: str, replica: str) -> None:
     database = await Database.open(dsn, roles, settings.database_pool)
     runtime = Runtime(SERVICE, database, transport, clock, uuid7, replica)
     await runtime.start()
+    heap.freeze()
     await asyncio.to_thread(sys.stdin.readline)
     transport.gate.set()
     await asyncio.to_thread(sys.stdin.read)
