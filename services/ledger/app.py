@@ -8,11 +8,10 @@ from services.ledger.store import allocations, bookings, changes, papers
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
-from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
-from shared.runtime.workers import Worker
+from shared.runtime.workers import Job, Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -33,12 +32,12 @@ def build(_: Settings) -> Service:
             InvoiceCredited: handlers.invoice_credited,
         },
         workers=[
-            Worker("hold", allocations.next_wanted, _nothing, handlers.hold_sums, concurrency=1),
-            Worker("take", allocations.next_remainder, _nothing, handlers.take_items, concurrency=3),
-            Worker("answer", allocations.next_taken, _nothing, handlers.answer_large, concurrency=1),
-            Worker("book", bookings.next_order, _nothing, handlers.book_large, concurrency=1),
+            Job("hold", allocations.next_wanted, handlers.hold_sums, allocations.set_aside),
+            Job("take", allocations.next_remainder, handlers.take_items, allocations.set_remainder_aside, concurrency=3),
+            Job("answer", allocations.next_taken, handlers.answer_large, allocations.set_aside),
+            Job("book", bookings.next_order, handlers.book_large, bookings.set_aside),
+            Job("openings", changes.next_openings, handlers.openings_noted, idle_seconds=1.0),
             Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
-            Worker("openings", changes.note_openings, _nothing, _settled, concurrency=1, idle_seconds=1.0),
             Worker("balances", changes.claim, _nothing, handlers.balances_published, concurrency=1),
         ],
         routes=api.routes,
@@ -46,9 +45,4 @@ def build(_: Settings) -> Service:
 
 
 async def _nothing(_: object) -> None:
-    """There is no outside to call."""
-
-
-async def _settled(*_: object) -> list[Message]:
-    """All was done with the claim."""
-    return []
+    """There is no outside to call; but what these claim must not stay locked: intake changes it all the time, in an order of its own."""

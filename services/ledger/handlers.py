@@ -9,7 +9,7 @@ from services.ledger.domain import allocating, booking, changes, intake, moves, 
 from services.ledger.domain import matching as matching_rules
 from services.ledger.domain.allocating import Allocation, Remainder
 from services.ledger.domain.booking import Booking, Order, Waiting
-from services.ledger.domain.changes import Changed
+from services.ledger.domain.changes import Changed, Openings
 from services.ledger.domain.matching import Matching, Overdue
 from services.ledger.domain.reserving import Answer, Decision
 from services.ledger.store import allocations, bookings, items, pages, papers, reservations, selections
@@ -107,39 +107,33 @@ async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
     return made
 
 
-async def hold_sums(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
+async def hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     """The first step of a large reservation: from here on nobody else can have the amount."""
-    messages: list[Message] = []
-    for job in await allocations.wanted(db, found):
-        await selections.alone(db, job.ask)
-        free = await allocations.free_sums(db, job.ask, now)
-        held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
-        await items.record(db, held.moves(job), now)
-        await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
-        await allocations.promise(db, job, held)
-        messages += await _ended(job, held.answers, None, db, now)
-    return messages
+    await selections.alone(db, job.ask)
+    free = await allocations.free_sums(db, job.ask, now)
+    held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
+    await items.record(db, held.moves(job), now)
+    await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
+    await allocations.promise(db, job, held)
+    return await _ended(job, held.answers, None, db, now)
 
 
-async def take_items(found: Remainder, _: None, db: Connection, now: datetime) -> list[Message]:
+async def take_items(remainder: Remainder, db: Connection, now: datetime) -> list[Message]:
     """One bounded step over the items of one sum; other workers may be at other sums of the same reservation."""
-    for remainder in await allocations.locked(db, found):
-        picked = await allocations.pick(db, remainder)
-        step = allocating.take(remainder, picked, await allocations.groups_of(db, remainder, picked))
-        await allocations.record(db, remainder, step, now)
+    picked = await allocations.pick(db, remainder)
+    step = allocating.take(remainder, picked, await allocations.groups_of(db, remainder, picked))
+    await allocations.record(db, remainder, step, now)
     return []
 
 
-async def answer_large(found: Allocation, _: None, db: Connection, now: datetime) -> list[Message]:
+async def answer_large(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     """The last step: everything was taken, or something is missing and all goes back."""
-    messages: list[Message] = []
-    for job in await allocations.taken(db, found):
-        missing_fen = await allocations.give_back(db, job)
-        groups = await allocations.groups(db, job)
-        pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
-        answer, back = allocating.answered(job, missing_fen, groups, pairs)
-        messages += await _ended(job, [answer], job.reservation_id, db, now)
-        await _book(await bookings.queue_if_large(db, back), db, now)
+    missing_fen = await allocations.give_back(db, job)
+    groups = await allocations.groups(db, job)
+    pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
+    answer, back = allocating.answered(job, missing_fen, groups, pairs)
+    messages = await _ended(job, [answer], job.reservation_id, db, now)
+    await _book(await bookings.queue_if_large(db, back), db, now)
     return messages
 
 
@@ -152,18 +146,21 @@ async def _ended(
     return list(answers)
 
 
-async def book_large(found: Waiting, _: None, db: Connection, now: datetime) -> list[Message]:
+async def book_large(waiting: Waiting, db: Connection, now: datetime) -> list[Message]:
     """One bounded step of an order on a large reservation."""
-    messages: list[Message] = []
-    for waiting in await bookings.locked(db, found):
-        part = await bookings.chunk(db, waiting)
-        made = booking.book(waiting.order, part.holding, waiting.bucket)
-        after = waiting.after(part, made)
-        await reservations.book(db, waiting.order, made)
-        await items.record(db, made.moves, now)
-        await bookings.proceed(db, waiting, after)
-        messages += booking.said(waiting.order, waiting.moved_fen + made.moved_fen, done=after is None)
-    return messages
+    part = await bookings.chunk(db, waiting)
+    made = booking.book(waiting.order, part.holding, waiting.bucket)
+    after = waiting.after(part, made)
+    await reservations.book(db, waiting.order, made)
+    await items.record(db, made.moves, now)
+    await bookings.proceed(db, waiting, after)
+    return [*booking.said(waiting.order, waiting.moved_fen + made.moved_fen, done=after is None)]
+
+
+async def openings_noted(opened: Openings, db: Connection, _: datetime) -> list[Message]:
+    """Time alone changes a balance: some of these accounts' sums have opened."""
+    await change_rows.note_openings(db, opened)
+    return []
 
 
 async def balances_published(changed: Sequence[Changed], _: None, db: Connection, now: datetime) -> list[Message]:

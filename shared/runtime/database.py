@@ -80,13 +80,12 @@ class Database:
     async def transaction(
         self, traceparent: str | None = None, account_id: int | None = None
     ) -> AsyncIterator[Connection]:
-        """Rows that wait for a worker take `traceparent` from the setting `kaipiao.traceparent` by their column's default."""
+        """`traceparent` names its cause."""
         async with self._pool.acquire() as db:
             transaction = db.transaction()
             await transaction.start()
             try:
-                if traceparent is not None:
-                    await db.execute("SELECT set_config('kaipiao.traceparent', $1, true)", traceparent)
+                await caused_by(_connection(db), traceparent)
                 await self._on_behalf_of(db, account_id)
                 yield _connection(db)
             except BaseException:
@@ -109,6 +108,12 @@ class Database:
                 f"SET LOCAL ROLE \"{self._roles.serve}\"; SET LOCAL statement_timeout = '{SERVE_TIMEOUT}'; "
                 f"SET LOCAL kaipiao.account_id = '{account_id:d}'"
             )
+
+
+async def caused_by(db: Connection, traceparent: str | None) -> None:
+    """Rows that wait for a worker take it from the setting `kaipiao.traceparent` by their column's default, until the transaction ends."""
+    if traceparent is not None:
+        await db.execute("SELECT set_config('kaipiao.traceparent', $1, true)", traceparent)
 
 
 def _connection(db: "PoolConnectionProxy[asyncpg.Record]") -> Connection:

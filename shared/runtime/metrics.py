@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("kaipiao_records", "Records read, by what became of them", ["consumer", "outcome"])
 PARKED_RECORDS = Counter("kaipiao_parked", "Records parked, by reason code", ["consumer", "reason"])
-WORK_SECONDS = Histogram("kaipiao_work_seconds", "Outside calls of due-row workers", ["worker", "outcome"])
+WORK_SECONDS = Histogram("kaipiao_work_seconds", "Outside calls of workers, and jobs", ["worker", "outcome"])
 SENT = Counter("kaipiao_messages_sent", "Messages confirmed by the broker")
 SEND_FAILURES = Counter("kaipiao_send_failures", "Batches of the outbox that were not confirmed and go out again")
 UNSENT = Gauge("kaipiao_outbox_unsent", "Outbox rows not sent yet")

@@ -22,7 +22,7 @@ from shared.runtime.database import Database
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
 from shared.runtime.transport import Transport
-from shared.runtime.workers import AnyWorker, Runner
+from shared.runtime.workers import AnyWorker, runner_of
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -68,7 +68,7 @@ class Runtime:
         self.clock = clock
         self.outbox = Outbox(service.name, clock, new_id)
         self.relay = Relay(database, transport, clock, f"{service.name}-{replica}-{new_id()}")
-        self.runners = [Runner(worker, database, self.outbox, clock) for worker in service.workers]
+        self.runners = [runner_of(worker, database, self.outbox, clock) for worker in service.workers]
         self.consumers = {consumer.name: consumer for consumer in map(self._consumer, service.topics())}
         for consumer in self.consumers.values():
             transport.consume(consumer.name, [consumer.topic], consumer.on_batch, consumer.on_assigned)

@@ -1,11 +1,15 @@
-"""Due-row workers: how the outside world is called. Claim with a lease in one transaction, call with none open, record the outcome
-in another. A crash between the two leaves an expired lease, and the next claim finds out what happened before it asks again.
+"""Work that waits in rows. A `Worker` calls the outside world: claim with a lease in one transaction, call with none open, record the
+outcome in another. A crash between the two leaves an expired lease, and the next claim finds out what happened before it asks again.
+A `Job` needs nobody outside: one transaction does it all.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -14,7 +18,7 @@ from asyncpg import Connection
 from shared.contracts.message import Message
 from shared.runtime import tracing
 from shared.runtime.clock import Clock
-from shared.runtime.database import WEATHER, Database
+from shared.runtime.database import WEATHER, Database, caused_by
 from shared.runtime.metrics import WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 
@@ -22,6 +26,8 @@ OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
 """How often an outcome is tried again in weather, and after how long; then the lease runs out, and the outside is asked again."""
 LOOK_PAUSE_SECONDS = 0.1
 """Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
+
+SET_ASIDE_SECONDS = 60.0
 
 C = TypeVar("C")
 A = TypeVar("A")
@@ -44,46 +50,100 @@ class Worker(Generic[C, A]):
     idle_seconds: float = 0.25
 
 
-class Runner(Generic[C, A]):
-    """Runs one worker against one database. The three steps are public because the simulation schedules them one by one."""
+@dataclass(frozen=True)
+class Job(Generic[C]):
+    """`claim` locks the row and passes over those that others have. `set_aside` lets one rest until a moment of real time when its work
+    fails for another reason than weather, so that a bug that one row meets does not hold up all the others.
+    """
 
-    def __init__(self, worker: Worker[C, A], database: Database, outbox: Outbox, clock: Clock) -> None:
+    name: str
+    claim: Callable[[Connection, datetime, datetime], Awaitable[C | None]]
+    work: Callable[[C, Connection, datetime], Awaitable[Sequence[Message]]]
+    set_aside: Callable[[C, Connection, datetime], Awaitable[None]] | None = None
+    concurrency: int = 1
+    idle_seconds: float = 0.25
+
+
+AnyWorker = Worker[Any, Any] | Job[Any]
+W = TypeVar("W", bound=AnyWorker)
+
+
+class Runner(ABC, Generic[W]):
+    """Runs one worker or job against one database."""
+
+    def __init__(self, worker: W, database: Database, outbox: Outbox, clock: Clock) -> None:
         self.worker = worker
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._stopping = False
 
+    @abstractmethod
+    async def step(self) -> bool:
+        """One due row, if there is one."""
+
     def stop(self) -> None:
         """After the step it is at, `run` ends."""
         self._stopping = True
 
-    async def claim(self) -> C | None:
+    async def run(self, woken: asyncio.Event) -> None:
+        while not self._stopping:
+            try:
+                idle = 0.0 if await self.step() else self.worker.idle_seconds
+            except WEATHER as error:
+                log.warning("worker_waits", worker=self.worker.name, error=type(error).__name__)
+                idle = 1.0
+            except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; this one comes again later
+                log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
+                idle = 1.0
+            if idle and not self._stopping:
+                await asyncio.sleep(LOOK_PAUSE_SECONDS)
+                await wait(woken, idle)
+
+    @contextmanager
+    def _working(self, what: str, claimed: object) -> Iterator[None]:
+        """In the trace of its cause."""
+        with tracing.continuing(f"{self.worker.name} {what}", getattr(claimed, "traceparent", None)):
+            yield
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began, ended = time.perf_counter(), "failed"
+        try:
+            yield
+            ended = "done"
+        finally:
+            WORK_SECONDS.labels(self.worker.name, ended).observe(time.perf_counter() - began)
+
+
+class WorkerRunner(Runner[Worker[Any, Any]]):
+    """The three steps are public because the simulation schedules them one by one."""
+
+    async def claim(self) -> Any:  # noqa: ANN401 - whatever its worker claims
         async with self._database.transaction() as db:
             return await self.worker.claim(db, self._clock.real(), self._clock.now())
 
-    async def call(self, claimed: C) -> A:
-        with tracing.continuing(f"{self.worker.name} call", getattr(claimed, "traceparent", None)):
+    async def call(self, claimed: Any) -> Any:  # noqa: ANN401
+        with self._working("call", claimed):
             return await self.worker.call(claimed)
 
-    async def outcome(self, claimed: C, answer: A) -> None:
-        with tracing.continuing(f"{self.worker.name} outcome", getattr(claimed, "traceparent", None)):
+    async def outcome(self, claimed: Any, answer: Any) -> None:  # noqa: ANN401
+        with self._working("outcome", claimed):
             async with self._database.transaction(tracing.traceparent()) as db:
                 messages = await self.worker.outcome(claimed, answer, db, self._clock.now())
                 await self._outbox.write(db, messages, tracing.traceparent())
         self._outbox.committed()
 
     async def step(self) -> bool:
-        """One due row, if there is one."""
         claimed = await self.claim()
         if claimed is None:
             return False
-        with WORK_SECONDS.labels(self.worker.name, "done").time():
+        with self._timed():
             answer = await self.call(claimed)
         await self._outcome_in_any_weather(claimed, answer)
         return True
 
-    async def _outcome_in_any_weather(self, claimed: C, answer: A) -> None:
+    async def _outcome_in_any_weather(self, claimed: object, answer: object) -> None:
         """A deadlock or a connection that is lost passes at once; without this, what the outside said would be asked for again."""
         for pause_seconds in OUTCOME_AGAIN_SECONDS:
             try:
@@ -93,19 +153,33 @@ class Runner(Generic[C, A]):
                 await asyncio.sleep(pause_seconds)
         return await self.outcome(claimed, answer)
 
-    async def run(self, woken: asyncio.Event) -> None:
-        while not self._stopping:
-            try:
-                idle = 0.0 if await self.step() else self.worker.idle_seconds
-            except WEATHER as error:
-                log.warning("worker_waits", worker=self.worker.name, error=type(error).__name__)
-                idle = 1.0
-            except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; its lease runs out and it comes again
-                log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
-                idle = 1.0
-            if idle and not self._stopping:
-                await asyncio.sleep(LOOK_PAUSE_SECONDS)
-                await wait(woken, idle)
+
+class JobRunner(Runner[Job[Any]]):
+    async def step(self) -> bool:
+        claimed = None
+        try:
+            async with self._database.transaction() as db:
+                claimed = await self.worker.claim(db, self._clock.real(), self._clock.now())
+                if claimed is None:
+                    return False
+                with self._working("job", claimed), self._timed():
+                    await caused_by(db, tracing.traceparent())
+                    messages = await self.worker.work(claimed, db, self._clock.now())
+                    await self._outbox.write(db, messages, tracing.traceparent())
+        except WEATHER:
+            raise
+        except Exception:
+            await self._set_aside(claimed)
+            raise
+        self._outbox.committed()
+        return True
+
+    async def _set_aside(self, claimed: object) -> None:
+        if claimed is not None and self.worker.set_aside is not None:
+            async with self._database.transaction() as db:
+                await self.worker.set_aside(claimed, db, self._clock.real() + timedelta(seconds=SET_ASIDE_SECONDS))
 
 
-AnyWorker = Worker[Any, Any]
+def runner_of(worker: AnyWorker, database: Database, outbox: Outbox, clock: Clock) -> WorkerRunner | JobRunner:
+    kind = JobRunner if isinstance(worker, Job) else WorkerRunner
+    return kind(worker, database, outbox, clock)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, R
 from shared.contracts.message import Message
 from shared.domain.calendar import SHANGHAI, cycle_of
 from shared.runtime.outbox import Relay
-from shared.runtime.workers import Runner
+from shared.runtime.workers import JobRunner, WorkerRunner
 from tests.databases import Databases
 from tests.simulation.faults import Crash, FaultyDatabase, small_limits
 from tests.stage import Process, Stage
@@ -39,7 +39,7 @@ class Work:
     """A worker with a claimed row in hand; it may be slow, or dead."""
 
     process: str
-    runner: Runner[Any, Any]
+    runner: WorkerRunner
     claimed: Any
     answer: Any = None
     called: bool = False
@@ -308,7 +308,10 @@ class Simulation:
         ((name, runner),) = self.random.choices(choices, weights)
         await self._crashing(name, lambda: self._take(name, runner))
 
-    async def _take(self, name: str, runner: Runner[Any, Any]) -> None:
+    async def _take(self, name: str, runner: WorkerRunner | JobRunner) -> None:
+        if isinstance(runner, JobRunner):
+            self._note("job", runner.worker.name, await runner.step())
+            return
         claimed = await runner.claim()
         self._note("claim", runner.worker.name, claimed is not None)
         if claimed is not None:

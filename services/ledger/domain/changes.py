@@ -19,6 +19,15 @@ class Changed:
     deficits: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """Sums that have opened by now, as far as the sweep came; they belong to these accounts."""
+
+    opens_at: datetime
+    through_id: int
+    accounts: tuple[int, ...]
+
+
 def deficits_of(sums: Sequence[Sums]) -> dict[str, int]:
     return {one.subject: -one.negative_fen for one in sums if one.negative_fen}
 

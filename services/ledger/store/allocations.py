@@ -1,7 +1,9 @@
-"""Large reservations: the sums held at once, the items in bounded steps, each a transaction of its own."""
+"""Large reservations: the sums held at once, the items in bounded steps, each a transaction of its own.
+
+What is due is locked as it is found, and is as it is now: PostgreSQL looks again at a row that changed before it had the lock.
+"""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +17,7 @@ from services.ledger.store.items import NOTE_CHANGE
 from shared.contracts.ledger import Group, ReserveBalance
 
 KEY = "account_id, subject, cycle, content, opens_at"
+KEY_IS = "account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5"
 JOB = "account_id, request_id, reservation_id, ask, traceparent"
 NUMBERING = 2
 """The class of the advisory locks under which groups get their numbers."""
@@ -38,19 +41,23 @@ async def queue(db: Connection, ask: ReserveBalance, decision: Decision, reserva
     )
 
 
-async def next_wanted(db: Connection, _: datetime, __: datetime) -> Allocation | None:
+async def next_wanted(db: Connection, at: datetime, _: datetime) -> Allocation | None:
     """The oldest whose sums nobody is holding yet."""
-    return await _next(db, "a.status = 'wanted'")
+    return await _next(db, "a.status = 'wanted'", at)
 
 
-async def next_taken(db: Connection, _: datetime, __: datetime) -> Allocation | None:
+async def next_taken(db: Connection, at: datetime, _: datetime) -> Allocation | None:
     """One of which nothing is left to take, or nothing can be taken any more."""
-    return await _next(db, TAKEN)
+    return await _next(db, TAKEN, at)
 
 
-async def _next(db: Connection, due: str) -> Allocation | None:
+async def _next(db: Connection, due: str, at: datetime) -> Allocation | None:
     row = await db.fetchrow(
-        f"SELECT {JOB} FROM allocation a WHERE {due} ORDER BY arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED"
+        f"""
+        SELECT {JOB} FROM allocation a WHERE {due} AND again_at <= $1
+        ORDER BY arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        """,
+        at,
     )
     return None if row is None else _job(dict(row))
 
@@ -59,15 +66,16 @@ def _job(row: dict[str, Any]) -> Allocation:
     return Allocation(**row | {"ask": ReserveBalance.model_validate_json(row["ask"])})
 
 
-async def next_remainder(db: Connection, _: datetime, __: datetime) -> Remainder | None:
+async def next_remainder(db: Connection, at: datetime, _: datetime) -> Remainder | None:
     """One that nobody is taking from, of the oldest reservation."""
     row = await db.fetchrow(
         f"""
         SELECT {", ".join(f"a.{name}" for name in JOB.split(", "))}, {", ".join(f"r.{name}" for name in REMAINDER.split(", "))}
-        FROM remainder r JOIN allocation a ON a.reservation_id = r.reservation_id WHERE NOT {SHORT}
+        FROM remainder r JOIN allocation a ON a.reservation_id = r.reservation_id WHERE NOT {SHORT} AND r.again_at <= $1
         ORDER BY a.arrived_at, a.reservation_id, r.account_id, r.cycle, r.subject, r.content, r.opens_at
         LIMIT 1 FOR UPDATE OF r SKIP LOCKED
-        """
+        """,
+        at,
     )
     if row is None:
         return None
@@ -76,23 +84,19 @@ async def next_remainder(db: Connection, _: datetime, __: datetime) -> Remainder
     return Remainder(_job(dict(zip(JOB.split(", "), job, strict=True))), key, fen, after_at, after_id)
 
 
-async def wanted(db: Connection, job: Allocation) -> list[Allocation]:
-    """The job, locked; none when another worker has it or was faster."""
-    return await _locked(db, job, "a.status = 'wanted'")
+async def set_aside(job: Allocation, db: Connection, until: datetime) -> None:
+    await db.execute(
+        "UPDATE allocation SET again_at = $3 WHERE account_id = $1 AND request_id = $2", job.account_id, job.request_id, until
+    )
 
 
-async def taken(db: Connection, job: Allocation) -> list[Allocation]:
-    """The same, if it is still to be answered."""
-    return await _locked(db, job, TAKEN)
-
-
-async def _locked(db: Connection, job: Allocation, due: str) -> list[Allocation]:
-    """What is due is looked at under the lock, by a statement of its own: it sees all that whoever had the lock before wrote."""
-    mine = "FROM allocation a WHERE account_id = $1 AND request_id = $2"
-    key = (job.account_id, job.request_id)
-    if not await db.fetchval(f"SELECT true {mine} FOR UPDATE SKIP LOCKED", *key):
-        return []
-    return [job] if await db.fetchval(f"SELECT true {mine} AND {due}", *key) else []
+async def set_remainder_aside(remainder: Remainder, db: Connection, until: datetime) -> None:
+    await db.execute(
+        f"UPDATE remainder SET again_at = $7 WHERE {KEY_IS} AND reservation_id = $6",
+        *remainder.key.columns,
+        remainder.job.reservation_id,
+        until,
+    )
 
 
 async def free_sums(db: Connection, ask: ReserveBalance, now: datetime) -> list[tuple[SumKey, int]]:
@@ -152,25 +156,11 @@ async def promise(db: Connection, job: Allocation, held: Hold) -> None:
     )
 
 
-async def locked(db: Connection, found: Remainder) -> list[Remainder]:
-    """The remainder as it is now; none when another worker has it or it is gone."""
-    rows = await db.fetch(
-        """
-        SELECT remainder_fen, after_at, after_id FROM remainder
-        WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND reservation_id = $6
-            AND NOT short FOR UPDATE SKIP LOCKED
-        """,
-        *found.key.columns,
-        found.job.reservation_id,
-    )
-    return [replace(found, **row) for row in rows]
-
-
 async def pick(db: Connection, remainder: Remainder) -> list[Picked]:
     """Its next open items, oldest first, locked. What was waited for may have been taken by others: then it looks again."""
-    where = """
-        FROM item WHERE account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5 AND invoiceable_fen <> 0
-            AND invoiceable_fen > 0 AND (occurred_at, item_id) > ($6, $7) AND ($8 = '{}'::text[] OR product_code = ANY ($8))
+    where = f"""
+        FROM item WHERE {KEY_IS} AND invoiceable_fen <> 0 AND invoiceable_fen > 0
+            AND (occurred_at, item_id) > ($6, $7) AND ($8 = '{{}}'::text[] OR product_code = ANY ($8))
     """
     sought = (*remainder.key.columns, remainder.after_at, remainder.after_id, list(remainder.job.ask.products))
     rows: list[Record] = []

@@ -11,6 +11,7 @@ from services.ledger.store.reservations import HELD, credited_cause, lock_items,
 
 ORDER = """account_id, reservation_id, booking_id, wanted, cause, shares, answers, request_id, part_id, subject, pass_no, moved_fen,
     after_place, traceparent"""
+KEY_IS = "account_id = $1 AND reservation_id = $2 AND booking_id = $3"
 
 
 async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
@@ -49,28 +50,23 @@ async def _reserved(db: Connection, order: Order) -> dict[int, int]:
     return {} if answer is None else {group["group_no"]: group["amount_fen"] for group in json.loads(answer)["groups"]}
 
 
-async def next_order(db: Connection, _: datetime, __: datetime) -> Waiting | None:
-    """The oldest whose reservation nobody is booking on."""
+async def next_order(db: Connection, at: datetime, _: datetime) -> Waiting | None:
+    """The oldest whose reservation nobody is booking on, locked."""
     row = await db.fetchrow(
         f"""
-        SELECT {ORDER} FROM booking b WHERE NOT EXISTS (
+        SELECT {ORDER} FROM booking b WHERE again_at <= $1 AND NOT EXISTS (
             SELECT FROM booking e WHERE e.account_id = b.account_id AND e.reservation_id = b.reservation_id
                 AND e.booking_id < b.booking_id)
         ORDER BY booking_id LIMIT 1 FOR UPDATE SKIP LOCKED
-        """
+        """,
+        at,
     )
     return None if row is None else _waiting(dict(row))
 
 
-async def locked(db: Connection, waiting: Waiting) -> list[Waiting]:
-    """The order as it is now; none when another worker has it or it is done."""
-    rows = await db.fetch(
-        f"SELECT {ORDER} FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3 FOR UPDATE SKIP LOCKED",
-        waiting.order.account_id,
-        waiting.order.reservation_id,
-        waiting.booking_id,
-    )
-    return [_waiting(dict(row)) for row in rows]
+async def set_aside(waiting: Waiting, db: Connection, until: datetime) -> None:
+    """Later orders on the same reservation wait behind it."""
+    await db.execute(f"UPDATE booking SET again_at = $4 WHERE {KEY_IS}", *_key(waiting), until)
 
 
 def _waiting(row: dict[str, object]) -> Waiting:
@@ -118,21 +114,21 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
 
 async def proceed(db: Connection, waiting: Waiting, after: Waiting | None) -> None:
     """How far it came, or that it is done."""
-    key = (waiting.order.account_id, waiting.order.reservation_id, waiting.booking_id)
     if after is None:
-        await db.execute("DELETE FROM booking WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3", *key)
+        await db.execute(f"DELETE FROM booking WHERE {KEY_IS}", *_key(waiting))
         return
     await db.execute(
-        """
-        UPDATE booking SET after_place = $4, moved_fen = $5, shares = $6, pass_no = $7
-        WHERE account_id = $1 AND reservation_id = $2 AND booking_id = $3
-        """,
-        *key,
+        f"UPDATE booking SET after_place = $4, moved_fen = $5, shares = $6, pass_no = $7 WHERE {KEY_IS}",
+        *_key(waiting),
         after.after_place,
         after.moved_fen,
         _json(after.order.shares),
         after.pass_no,
     )
+
+
+def _key(waiting: Waiting) -> tuple[int, int, int]:
+    return waiting.order.account_id, waiting.order.reservation_id, waiting.booking_id
 
 
 def _json(shares: dict[int, int] | None) -> str | None:

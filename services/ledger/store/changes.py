@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from asyncpg import Connection
 
-from services.ledger.domain.changes import Changed
+from services.ledger.domain.changes import Changed, Openings
 from services.ledger.store.items import NOTE_CHANGE
 
 PUBLISH_SECONDS = 1.0
@@ -54,8 +54,8 @@ async def mark_told(db: Connection, changed: Sequence[Changed], deficits: Mappin
     )
 
 
-async def note_openings(db: Connection, _: datetime, now: datetime) -> int | None:
-    """The next accounts of whose sums some have opened by now have changed. Returns how many; None when there are none."""
+async def next_openings(db: Connection, _: datetime, now: datetime) -> Openings | None:
+    """The next sums that have opened by now; whoever finds them sweeps alone."""
     place = await db.fetchrow("SELECT opens_at, through_id FROM opening_sweep FOR UPDATE SKIP LOCKED")
     if place is None:
         return None
@@ -68,10 +68,9 @@ async def note_openings(db: Connection, _: datetime, now: datetime) -> int | Non
         now,
         OPENINGS_MAX,
     )
-    if not rows:
-        return None
-    await db.execute(
-        NOTE_CHANGE.format(source="unnest($1::bigint[]) AS opened (account_id)"), [row["account_id"] for row in rows]
-    )
-    await db.execute("UPDATE opening_sweep SET opens_at = $1, through_id = $2", *rows[-1])
-    return len(rows)
+    return Openings(*rows[-1], tuple(row["account_id"] for row in rows)) if rows else None
+
+
+async def note_openings(db: Connection, opened: Openings) -> None:
+    await db.execute(NOTE_CHANGE.format(source="unnest($1::bigint[]) AS opened (account_id)"), opened.accounts)
+    await db.execute("UPDATE opening_sweep SET opens_at = $1, through_id = $2", opened.opens_at, opened.through_id)

@@ -1,5 +1,6 @@
 """The ledger's handlers over one database, each in a transaction of its own, as a test calls them."""
 
+import contextlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -32,13 +33,17 @@ ALLOCATING: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (allocations.next_taken, handlers.answer_large),
     (allocations.next_remainder, handlers.take_items),
 ]
-"""The workers of large reservations: what is to be decided comes before what is to be taken."""
+"""The jobs of large reservations: what is to be decided comes before what is to be taken."""
 
 
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four items make a reservation large, a step takes two, and items are looked at one by one."""
     for name, value in {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 1, "CHUNK_MAX": 1}.items():
         monkeypatch.setattr(limits, name, value)
+
+
+class Crash(Exception):  # noqa: N818
+    """A process ended before COMMIT."""
 
 
 class Ledger:
@@ -121,19 +126,38 @@ class Ledger:
             said += step
         return said
 
-    async def allocating(self) -> list[Message] | None:
+    async def allocating(self, crashing: bool = False) -> list[Message] | None:
         """What the next step says; None when nothing is to be allocated."""
-        for claim, outcome in ALLOCATING:
-            async with self.database.transaction() as db:
-                found = await claim(db, MARCH_20, MARCH_20)
-            if found is not None:
-                async with self.database.transaction() as db:
-                    said: list[Message] = await outcome(found, None, db, MARCH_20)
+        for claim, work in ALLOCATING:
+            said = await self.job(claim, work, crashing)
+            if said is not None:
                 return said
         return None
 
+    async def job(
+        self, claim: Callable[..., Any], work: Callable[..., Any], crashing: bool = False
+    ) -> list[Message] | None:
+        """What a job says, as its runner drives it; None when nothing is due. `crashing`: first it is lost, then done again."""
+        if crashing:
+            with contextlib.suppress(Crash):
+                async with self.database.transaction() as db:
+                    found = await claim(db, MARCH_20, MARCH_20)
+                    if found is not None:
+                        await work(found, db, MARCH_20)
+                    raise Crash
+        async with self.database.transaction() as db:
+            found = await claim(db, MARCH_20, MARCH_20)
+            said: list[Message] | None = None if found is None else await work(found, db, MARCH_20)
+        return said
+
+    async def booking(self, crashing: bool = False) -> list[Message] | None:
+        return await self.job(bookings.next_order, handlers.book_large, crashing)
+
     async def booked(self) -> list[Message]:
-        return await self.worked(bookings.next_order, handlers.book_large)
+        said: list[Message] = []
+        while (step := await self.booking()) is not None:
+            said += step
+        return said
 
     async def told(self, at: datetime = MARCH_20) -> list[Message]:
         """Of changed balances at that moment."""

@@ -40,10 +40,6 @@ STEPS_MAX = 100
 M = TypeVar("M", bound=Message)
 
 
-class Crash(Exception):  # noqa: N818
-    """The process ends before the transaction commits."""
-
-
 def of(kind: type[M], messages: Sequence[Message | Park]) -> list[M]:
     return [message for message in messages if isinstance(message, kind)]
 
@@ -110,30 +106,13 @@ class Desk:
                 )
                 await handlers.invoice_failed(failed, db, MARCH_20)
 
-    # the workers, as their runner drives them
+    # the jobs, as their runner drives them
 
     async def allocating(self) -> list[Message] | None:
-        """One step of allocating; None when there is nothing to allocate."""
-        for claim, outcome in ALLOCATING:
-            async with self.ledger.database.transaction() as db:
-                found = await claim(db, MARCH_20, MARCH_20)
-            if found is not None:
-                return await self._done(partial(outcome, found, None))
-        return None
+        return await self.ledger.allocating(self.crashing)
 
     async def booking(self) -> list[Message] | None:
-        async with self.ledger.database.transaction() as db:
-            order = await bookings.next_order(db, MARCH_20, MARCH_20)
-        return None if order is None else await self._done(partial(handlers.book_large, order, None))
-
-    async def _done(self, work: Callable[[Connection, datetime], Awaitable[list[Message]]]) -> list[Message]:
-        if self.crashing:
-            with contextlib.suppress(Crash):
-                async with self.ledger.database.transaction() as db:
-                    await work(db, MARCH_20)
-                    raise Crash
-        async with self.ledger.database.transaction() as db:
-            return await work(db, MARCH_20)
+        return await self.ledger.booking(self.crashing)
 
     async def steps(self, count: int) -> list[Message]:
         """That many steps of allocating, and what they said."""

@@ -21,10 +21,11 @@ async def swept(ledger: Ledger, now: datetime) -> list[int]:
     steps: list[int] = []
     while True:
         async with ledger.database.transaction() as db:
-            count = await changes.note_openings(db, now, now)
-        if count is None:
-            return steps
-        steps.append(count)
+            opened = await changes.next_openings(db, now, now)
+            if opened is None:
+                return steps
+            await changes.note_openings(db, opened)
+        steps.append(len(opened.accounts))
 
 
 async def told(ledger: Ledger, now: datetime) -> list[BalanceChanged]:

@@ -3,7 +3,7 @@ end is left behind, as is a connection it took with it."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,16 @@ from shared.contracts.message import Message
 from shared.runtime import database as databases
 from shared.runtime import service as services
 from shared.runtime import workers
-from shared.runtime.clock import Clock, uuid7
+from shared.runtime.clock import Clock, VirtualClock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
 from shared.runtime.service import Runtime, Service
-from shared.runtime.workers import Worker
+from shared.runtime.workers import AnyWorker, Job, JobRunner, Worker
 from tests.conftest import OpenDatabase
 
 pytestmark = pytest.mark.database
+
+NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 
 class Calling:
@@ -62,7 +64,7 @@ async def database(open_database: OpenDatabase, tmp_path: Path) -> Database:
     return await open_database(tmp_path)
 
 
-def running(database: Database, worker: Worker[int, str], folder: Path) -> Runtime:
+def running(database: Database, worker: AnyWorker, folder: Path) -> Runtime:
     service = Service("ledger", folder, workers=[worker])
     return Runtime(service, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
 
@@ -112,6 +114,62 @@ async def test_a_worker_that_does_not_end_is_not_waited_for(
     assert not left.done()
     await left
     assert calling.outcomes == [], "the database is closed: the row comes again"
+
+
+class Rows:
+    """Three rows to be worked off, of which one meets a bug."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+        self.waiting = [1, 2, 3]
+        self.aside: dict[int, datetime] = {}
+        self.done: list[int] = []
+
+    async def claim(self, _: Connection, at: datetime, __: datetime) -> int | None:
+        return next((row for row in self.waiting if self.aside.get(row, at) <= at), None)
+
+    async def work(self, row: int, db: Connection, _: datetime) -> Sequence[Message]:
+        await db.execute("SELECT 1")
+        if row == 1 and self.error is not None:
+            raise self.error
+        self.waiting.remove(row)
+        self.done.append(row)
+        return []
+
+    async def set_aside(self, row: int, db: Connection, until: datetime) -> None:
+        assert await db.fetchval("SELECT true"), "it is a new transaction"
+        self.aside[row] = until
+
+
+def job_of(rows: Rows, database: Database, folder: Path, clock: VirtualClock) -> JobRunner:
+    service = Service("ledger", folder, workers=[Job("job", rows.claim, rows.work, rows.set_aside)])
+    (runner,) = Runtime(service, database, MemoryTransport(MemoryLog()), clock, uuid7, "1").runners
+    assert isinstance(runner, JobRunner)
+    return runner
+
+
+async def test_a_row_whose_job_fails_is_set_aside_and_the_others_go_on(database: Database, tmp_path: Path) -> None:
+    rows, clock = Rows(KeyError("a bug")), VirtualClock(NOW)
+    runner = job_of(rows, database, tmp_path, clock)
+    with pytest.raises(KeyError):
+        await runner.step()
+    assert [await runner.step() for _ in range(3)] == [True, True, False]
+    assert (rows.done, rows.aside) == ([2, 3], {1: NOW + timedelta(seconds=workers.SET_ASIDE_SECONDS)})
+    rows.error = None
+    clock.advance(workers.SET_ASIDE_SECONDS)
+    assert await runner.step()
+    assert rows.done == [2, 3, 1]
+
+
+async def test_a_job_in_weather_is_not_set_aside(database: Database, tmp_path: Path) -> None:
+    rows = Rows(DeadlockDetectedError("circle"))
+    runner = job_of(rows, database, tmp_path, VirtualClock(NOW))
+    with pytest.raises(DeadlockDetectedError):
+        await runner.step()
+    assert rows.aside == {}
+    rows.error = None
+    assert await runner.step()
+    assert rows.done == [1]
 
 
 async def test_a_connection_that_was_never_given_back_is_not_waited_for(
