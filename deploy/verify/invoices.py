@@ -141,6 +141,8 @@ async def history_is_a_path(world: World) -> Violations:
     allowed = {
         ("queued", "submitting"), ("queued", "voided"), ("queued", "issued"), ("submitting", "submitting"), ("submitting", "issued"),
         ("submitting", "failed"), ("submitting", "voided"), ("submitting", "quarantined"), ("failed", "issued"), ("voided", "issued"),
+        ("queued", "waiting_quota"), ("submitting", "waiting_quota"), ("waiting_quota", "queued"), ("waiting_quota", "voided"),
+        ("waiting_quota", "issued"), ("waiting_quota", "quarantined"),
         ("queued", "quarantined"), ("failed", "quarantined"), ("voided", "quarantined"),
     }  # fmt: skip
     rows = await world.rows(
@@ -150,6 +152,23 @@ async def history_is_a_path(world: World) -> Violations:
         f"part {row['part_id']}: {row['from_status']} to {row['to_status']}"
         for row in rows
         if (row["from_status"], row["to_status"]) not in allowed
+    ]
+
+
+async def quotas_are_what_parts_hold_and_used(world: World) -> Violations:
+    """Held by those that are about to be issued, used by those that are, in the month of their issue."""
+    quotas = await world.rows("invoicing", "SELECT legal_entity, month, held_net_fen, issued_net_fen FROM quota")
+    held, used = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    query = "SELECT legal_entity, net_fen, quota_month, to_char(issued_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMM') AS month FROM part"
+    for part in await world.rows("invoicing", query):
+        held[part["legal_entity"], part["quota_month"]] += part["net_fen"]
+        used[part["legal_entity"], part["month"]] += part["net_fen"]
+    found = {(row["legal_entity"], row["month"]): (row["held_net_fen"], row["issued_net_fen"]) for row in quotas}
+    keys = found.keys() | {key for key in (*held, *used) if key[1] is not None}
+    return [
+        f"quota of {key[0]} in {key[1]}: held and issued are {found.get(key)}, of parts {(held[key], used[key])}"
+        for key in sorted(keys)
+        if found.get(key) != (held[key], used[key])
     ]
 
 
@@ -171,4 +190,5 @@ CHECKS = (
     a_terminal_request_holds_nothing,
     every_call_has_an_earlier_attempt,
     history_is_a_path,
+    quotas_are_what_parts_hold_and_used,
 )

@@ -7,7 +7,7 @@ from services.invoicing import api, effects, handlers
 from services.invoicing.adapters.port import TaxPlatform
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
 from services.invoicing.documents.renderer import Renderer
-from services.invoicing.store import documents, parts
+from services.invoicing.store import documents, parts, quotas
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
@@ -15,7 +15,7 @@ from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
-from shared.runtime.workers import Worker
+from shared.runtime.workers import Job, Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -50,6 +50,15 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
                 outcome=handlers.platform_answered,
                 concurrency=4,
             ),
+            Worker(
+                "quotas",
+                claim=quotas.claim_due,
+                call=partial(effects.ask_quota, platform=platform, catalogue=catalogue),
+                outcome=handlers.quota_told,
+                concurrency=1,
+                idle_seconds=1.0,
+            ),
+            Job("waiting", quotas.next_waiting, handlers.quota_looked_for, quotas.set_aside),
             Worker(
                 "documents",
                 claim=documents.claim_due,

@@ -5,6 +5,7 @@ from services.invoicing.documents.renderer import Renderer, RenderFailed
 from services.invoicing.domain import documents, printing
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.quotas import Asked
 from services.invoicing.domain.requests import Unseal
 from shared.contracts.invoicing import File
 from shared.domain.catalogue import Catalogue
@@ -19,6 +20,10 @@ async def submit_or_query(part: Claimed, *, platform: TaxPlatform, unseal: Unsea
         "cancel": lambda: platform.cancel(part.serial),
     }
     return await calls[part.step]()
+
+
+async def ask_quota(asked: Asked, *, platform: TaxPlatform, catalogue: Catalogue) -> Answer:
+    return await platform.quota(catalogue.legal_entities[asked.legal_entity].tax_id, asked.month)
 
 
 async def make_documents(

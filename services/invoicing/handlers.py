@@ -5,12 +5,14 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.invoicing.adapters.port import Answer
-from services.invoicing.domain import documents, parts, requests, splitting
+from services.invoicing.domain import documents, parts, quotas, requests, splitting
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.quotas import Asked, Waiting
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, Unseal
 from services.invoicing.store import documents as document_rows
 from services.invoicing.store import parts as part_rows
+from services.invoicing.store import quotas as quota_rows
 from services.invoicing.store import requests as request_rows
 from services.invoicing.store import titles as title_rows
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
@@ -95,6 +97,18 @@ async def platform_answered(part: Claimed, answer: Answer, db: Connection, now: 
 async def platform_called(serial: str, db: Connection, _: datetime) -> tuple[None, list[Message]]:
     await part_rows.look_again(db, serial)
     return None, []
+
+
+async def quota_told(asked: Asked, answer: Answer, db: Connection, _: datetime) -> list[Message]:
+    await quota_rows.wake_waiting(db, asked.legal_entity)
+    await quota_rows.keep(db, asked, quotas.told(asked, answer))
+    return []
+
+
+async def quota_looked_for(part: Waiting, db: Connection, now: datetime) -> list[Message]:
+    found = await quota_rows.hold(db, part.legal_entity, part.net_fen, now)
+    await quota_rows.looked(db, part, found, now)
+    return [*quotas.waits(part, found)]
 
 
 async def documents_made(job: DocumentJob, made: Made, db: Connection, _: datetime) -> list[Message]:

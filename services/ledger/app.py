@@ -33,7 +33,9 @@ def build(_: Settings) -> Service:
         },
         workers=[
             Job("hold", allocations.next_wanted, handlers.hold_sums, allocations.set_aside),
-            Job("take", allocations.next_remainder, handlers.take_items, allocations.set_remainder_aside, concurrency=3),
+            Job(
+                "take", allocations.next_remainder, handlers.take_items, allocations.set_remainder_aside, concurrency=3
+            ),
             Job("answer", allocations.next_taken, handlers.answer_large, allocations.set_aside),
             Job("book", bookings.next_order, handlers.book_large, bookings.set_aside),
             Job("openings", changes.next_openings, handlers.openings_noted, idle_seconds=1.0),

@@ -79,6 +79,16 @@ class InvoiceVoided(PartFact):
     reason: Code
 
 
+class PartWaitsForQuota(InvoicingFact):
+    """The seller may not issue as much this month: the part waits until the quota is raised or the next month begins."""
+
+    part_id: Id
+    legal_entity: Code
+    month: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+    needed_net_fen: PositiveFen
+    left_net_fen: Fen
+
+
 class InvoiceCredited(PartFact):
     """A red invoice over all of the part was issued; its amount is free again (R-14). The figures are those of the blue one."""
 

@@ -81,6 +81,7 @@ TOPICS: dict[str, Topic] = {
                 invoicing.InvoiceIssued,
                 invoicing.InvoiceFailed,
                 invoicing.InvoiceVoided,
+                invoicing.PartWaitsForQuota,
                 invoicing.InvoiceCredited,
                 invoicing.DocumentsStored,
                 invoicing.RequestClosed,

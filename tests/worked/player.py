@@ -34,8 +34,6 @@ UNOFFERED = {
     "tax.red_issued": "credit notes",
     "tax.red_form_state": "credit notes",
     "query.red_form": "credit notes",
-    "tax.quota_set": "quota",
-    "tax.quota_exceeded": "quota",
     "auto_invoicing.due": "auto-invoicing",
 }
 
@@ -66,6 +64,7 @@ class Played:
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     cash: dict[str, tuple[int, int]] = field(default_factory=dict)
     platform: list[dict[str, Any]] = field(default_factory=list)
+    quota_used_net_fen: int | None = None
     notifications: set[Any] = field(default_factory=set)
     accounts: dict[str, int] = field(default_factory=dict)
     member_gross: dict[str, int] = field(default_factory=dict)
@@ -110,7 +109,7 @@ class Player:
         clock = self.world.stage.clock
         clock.offset = datetime.fromisoformat(at) - clock.real()
 
-    async def _settle(self, without: tuple[str, ...] = ("issue",)) -> None:
+    async def _settle(self, without: tuple[str, ...] = ("issue", "waiting")) -> None:
         await self.world.stage.settle(without)
 
     async def _let_platform_be_asked(self) -> None:
@@ -354,12 +353,33 @@ class Player:
 
     _on_query_withdrawable = _on_clock_tick = _on_query_balance
 
+    async def _on_tax_quota_set(self, _: int, event: dict[str, Any]) -> None:
+        seller = Catalogue.load().legal_entities[event["legal_entity"]]
+        self.world.platform.set_quota(seller.tax_id, event["month"], event["total_net_fen"], event["used_net_fen"])
+
+    async def _on_tax_quota_exceeded(self, _: int, event: dict[str, Any]) -> None:
+        """The submission that is refused; what is said of it must be what the event says."""
+        await self._submit(event["request_id"])
+        await self._let_platform_be_asked()
+        _, request_id = self.request_ids[event["request_id"]]
+        said = [
+            (body["needed_net_fen"], body["left_net_fen"])
+            for seen in self.world.records("invoicing.events")
+            if seen.headers["ce_type"] == b"PartWaitsForQuota"
+            and (body := json.loads(seen.value or b"{}"))["request_id"] == request_id
+        ]
+        figures = (event["needed_net_fen"], event["left_net_fen"])
+        if not said or said[-1] != figures:
+            raise ValueError(f"quota: needed and left are {said}, not {figures}")
+
     # the platform
 
     async def _submit(self, name: str) -> None:
         if name not in self.submitted:
             self.submitted.add(name)
             await self._settle(without=())
+        elif await self._status(name) != "invoicing":
+            await self._let_platform_be_asked()
 
     async def _answer(self, place: int, event: dict[str, Any]) -> None:
         """A query is answered with the latest, or else the next, result of the part."""
@@ -404,6 +424,12 @@ class Player:
         query = "SELECT status, reason, detail, cancel_wished FROM request WHERE account_id = $1 AND request_id = $2"
         return await self.world.rows("invoicing", query, *self.request_ids[name])
 
+    async def _status(self, name: str) -> str:
+        """With the sub-state, if a part of it waits."""
+        query = "SELECT status FROM part WHERE account_id = $1 AND request_id = $2 AND status = 'waiting_quota'"
+        waiting = await self.world.rows("invoicing", query, *self.request_ids[name])
+        return "invoicing(waiting_quota)" if waiting else (await self._request_rows(name))[0]["status"]
+
     async def _balances(self) -> dict[tuple[str, str], Balance]:
         found = {}
         ledger = self.world.stage.processes["ledger"]
@@ -415,7 +441,7 @@ class Player:
 
     async def _look(self, event: dict[str, Any]) -> Look:
         waiting = await self.world.rows("ledger", "SELECT number FROM refund WHERE item_id IS NULL ORDER BY number")
-        statuses = {name: (await self._request_rows(name))[0]["status"] for name in self.request_ids}
+        statuses = {name: await self._status(name) for name in self.request_ids}
         return Look(event["at"], event["type"], await self._balances(), [row["number"] for row in waiting], statuses)
 
     async def _look_at_the_end(self) -> None:
@@ -461,6 +487,10 @@ class Player:
                     one.negative_fen for one in await pages.sums(db, account_id, self.world.stage.clock.now())
                 )
             played.cash[name] = (cash_fen, withdrawable_fen(cash_fen, deficit))
+        for quota in await self.world.rows(
+            "invoicing", "SELECT sum(other_net_fen + issued_net_fen)::bigint AS fen FROM quota WHERE held_net_fen = 0"
+        ):
+            played.quota_used_net_fen = quota["fen"]
         played.platform = [row for row in self.world.platform_log if row["event"] == "issued"]
         kinds = await self.world.rows("notification", "SELECT kind, channel FROM notification")
         channels = {"mail": "email", "inbox": "internal_message"}
@@ -523,7 +553,7 @@ def _figures(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _invoice(part: dict[str, Any], request: str) -> dict[str, Any]:
-    status = {"issued": "invoiced", "queued": "invoicing", "submitting": "invoicing"}.get(
+    status = {"issued": "invoiced", "queued": "invoicing", "waiting_quota": "invoicing", "submitting": "invoicing"}.get(
         part["status"], part["status"]
     )
     return {

@@ -9,7 +9,7 @@ its answer does not).
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from deploy.sandbox.tax_platform.checks import malformed, wrong
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SPECIMEN = "SPECIMEN 样张"
 SLOW_SECONDS = 26 * 3600.0
+AMPLE_FEN = 10**15
 KIND_CODES = {"special": "31", "general": "32"}
 TRIGGERS = (
     "FAIL_BUYER_TAXNO",
@@ -51,6 +52,23 @@ class Task:
     code: str = ""
     text: str = ""
     kind: str = "general"
+    month: str = ""
+    """In which it was accepted."""
+
+    asked_net_fen: int = 0
+
+
+@dataclass
+class Quota:
+    """Of a seller in a month, tax not included: what it may issue, what is issued, and what is accepted and not issued yet."""
+
+    limit_net_fen: int = AMPLE_FEN
+    used_net_fen: int = 0
+    accepted_net_fen: int = 0
+
+    @property
+    def left_net_fen(self) -> int:
+        return self.limit_net_fen - self.used_net_fen - self.accepted_net_fen
 
 
 class Storage(Protocol):
@@ -63,6 +81,10 @@ class Storage(Protocol):
     def due(self, now: datetime) -> list[Task]: ...
 
     def next_number(self) -> int: ...
+
+    def quota(self, tax_id: str, month: str) -> Quota: ...
+
+    def put_quota(self, tax_id: str, month: str, quota: Quota) -> None: ...
 
     def log(self, row: dict[str, Any]) -> None: ...
 
@@ -107,6 +129,7 @@ class Platform:
         if task is not None and taken and task.trigger != "CANCEL_ACK_BUT_ISSUED":
             task.state = "cancelled"
             self._storage.put(task)
+            self._count(task, 0)
             self.ended.append(serial)
         ended = task is not None and task.state == "cancelled"
         answer = {"state": "accepted" if taken or ended else "too_late"}
@@ -139,7 +162,31 @@ class Platform:
                 {"event": "issued", "serial": serial, "number": task.number, **amounts, "at": task.issued_at}
             )
         self._storage.put(task)
+        self._count(task, task.net_fen if state == "issued" else 0)
         self.ended.append(serial)
+
+    def quota(self, tax_id: str, month: str) -> Answer:
+        self.settle()
+        quota = self._storage.quota(tax_id, month)
+        return {"state": "quota", "limit_net_fen": quota.limit_net_fen, "used_net_fen": quota.used_net_fen}
+
+    def set_quota(self, tax_id: str, month: str, limit_net_fen: int, used_net_fen: int) -> None:
+        """As the tax bureau does it, whatever the seller issues here."""
+        quota = self._storage.quota(tax_id, month)
+        self._storage.put_quota(tax_id, month, Quota(limit_net_fen, used_net_fen, quota.accepted_net_fen))
+
+    def _count(self, task: Task, issued_net_fen: int) -> None:
+        """What was accepted has come to an end; what is issued counts in this month, whenever it was accepted."""
+        accepted = self._storage.quota(task.seller_tax_id, task.month)
+        accepted.accepted_net_fen -= task.asked_net_fen
+        self._storage.put_quota(task.seller_tax_id, task.month, accepted)
+        month = self._month()
+        used = self._storage.quota(task.seller_tax_id, month)
+        used.used_net_fen += issued_net_fen
+        self._storage.put_quota(task.seller_tax_id, month, used)
+
+    def _month(self) -> str:
+        return f"{self._now().astimezone(SHANGHAI):%Y%m}"
 
     def _submit(self, order: object) -> Answer:
         broken = malformed(order)
@@ -155,12 +202,21 @@ class Platform:
         found = wrong(order)
         if found is not None:
             return _rejected(*found)
+        seller, month = order["seller"]["tax_id"], self._month()
+        quota = self._storage.quota(seller, month)
+        if order["net_fen"] > quota.left_net_fen:
+            left = max(quota.left_net_fen, 0)
+            return _rejected(
+                "QUOTA_EXCEEDED", f"{seller} may issue {left} fen more in {month}, this is {order['net_fen']}"
+            )
+        quota.accepted_net_fen += order["net_fen"]
+        self._storage.put_quota(seller, month, quota)
         trigger = trigger_of(order)
         delay = SLOW_SECONDS if trigger == "SLOW" else self._delay
         amounts = (order["gross_fen"], order["net_fen"], order["tax_fen"])
         due_at = self._now() + timedelta(seconds=delay)
-        seller = order["seller"]["tax_id"]
-        self._storage.put(Task(serial, digest, seller, *amounts, trigger, "processing", due_at, kind=order["kind"]))
+        more = {"kind": order["kind"], "month": month, "asked_net_fen": order["net_fen"]}
+        self._storage.put(Task(serial, digest, seller, *amounts, trigger, "processing", due_at, **more))
         return {"state": "accepted"}
 
     def _log_call(self, call: str, serial: str, answer: Answer) -> None:
@@ -209,6 +265,7 @@ class Memory:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.rows: list[dict[str, Any]] = []
+        self.quotas: dict[tuple[str, str], Quota] = {}
         self._number = 0
 
     def get(self, serial: str) -> Task | None:
@@ -223,6 +280,12 @@ class Memory:
     def next_number(self) -> int:
         self._number += 1
         return self._number
+
+    def quota(self, tax_id: str, month: str) -> Quota:
+        return replace(self.quotas.get((tax_id, month), Quota()))
+
+    def put_quota(self, tax_id: str, month: str, quota: Quota) -> None:
+        self.quotas[tax_id, month] = quota
 
     def log(self, row: dict[str, Any]) -> None:
         self.rows.append(row)

@@ -45,6 +45,10 @@ class DirectTaxPlatform:
     async def cancel(self, serial: str) -> Answer:
         return heard(self._heard(self._fault(), lambda: self._platform.cancel(serial)))
 
+    async def quota(self, tax_id: str, month: str) -> Answer:
+        """Faults are of calls about invoices."""
+        return understood(self._platform.quota(tax_id, month))
+
     def _heard(self, fault: str, act: Callable[[], Told]) -> Answer:
         """A caller that waits no longer than for the other faults hears nothing of a slow answer either."""
         if fault in WITHOUT_EFFECT:

@@ -4,17 +4,19 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.sandbox.tax_platform.core import Task, as_row, from_row
+from deploy.sandbox.tax_platform.core import Quota, Task, as_row, from_row
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS task (serial TEXT PRIMARY KEY, state TEXT NOT NULL, due_at TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS task_due ON task (due_at) WHERE state = 'processing';
 CREATE TABLE IF NOT EXISTS number (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), last INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS log (row_id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS quota (tax_id TEXT NOT NULL, month TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (tax_id, month));
 INSERT OR IGNORE INTO number VALUES (1, 0);
 """
 
@@ -55,6 +57,13 @@ class Disk:
     def next_number(self) -> int:
         (number,) = self._db.execute("UPDATE number SET last = last + 1 RETURNING last").fetchone()
         return int(number)
+
+    def quota(self, tax_id: str, month: str) -> Quota:
+        row = self._db.execute("SELECT body FROM quota WHERE tax_id = ? AND month = ?", (tax_id, month)).fetchone()
+        return Quota() if row is None else Quota(**json.loads(row[0]))
+
+    def put_quota(self, tax_id: str, month: str, quota: Quota) -> None:
+        self._db.execute("INSERT OR REPLACE INTO quota VALUES (?, ?, ?)", (tax_id, month, json.dumps(asdict(quota))))
 
     def log(self, row: dict[str, Any]) -> None:
         self._db.execute("INSERT INTO log (body) VALUES (?)", (json.dumps(row, ensure_ascii=False),))

@@ -1,4 +1,6 @@
-"""The platform's HTTP interface. `POST /ops/faults` takes a list of what goes wrong with the next calls, for tests; see faults."""
+"""The platform's HTTP interface. `POST /ops/faults` takes a list of what goes wrong with the next calls about invoices, for tests; see
+faults. `POST /ops/quotas/…` does what the tax bureau does when it grants a quota.
+"""
 
 import asyncio
 import contextlib
@@ -42,6 +44,8 @@ class Server:
             Route("/invoices", self.submit, methods=["POST"]),
             Route("/invoices/{serial}", self.query),
             Route("/invoices/{serial}/cancel", self.cancel, methods=["POST"]),
+            Route("/quotas/{tax_id}/{month}", self.quota),
+            Route("/ops/quotas/{tax_id}/{month}", self.set_quota, methods=["POST"]),
             Route("/log", self.log),
             Route("/ops/faults", self.script, methods=["POST"]),
             Route("/readyz", self.ready),
@@ -60,6 +64,20 @@ class Server:
     async def cancel(self, request: Request) -> Response:
         serial = request.path_params["serial"]
         return await self._answered(self._script.next(), lambda: self._platform.cancel(serial))
+
+    async def quota(self, request: Request) -> Response:
+        with self._disk.kept():
+            return JSONResponse(self._platform.quota(request.path_params["tax_id"], request.path_params["month"]))
+
+    async def set_quota(self, request: Request) -> Response:
+        match _read(await request.body()):
+            case {"limit_net_fen": int(limit_fen), "used_net_fen": int(used_fen)}:
+                with self._disk.kept():
+                    self._platform.set_quota(
+                        request.path_params["tax_id"], request.path_params["month"], limit_fen, used_fen
+                    )
+                return JSONResponse({"limit_net_fen": limit_fen, "used_net_fen": used_fen})
+        return JSONResponse({"error": "an object with limit_net_fen and used_net_fen"}, 422)
 
     async def log(self, _: Request) -> Response:
         with self._disk.kept():

@@ -60,7 +60,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Refused on submission. Believed when a query says so too."""
+    """Refused on submission. Believed when a query says so too. `QUOTA_EXCEEDED` is not for good: the same may be submitted later."""
 
     code: str
     text: str
@@ -113,6 +113,14 @@ class CancelHeard:
 
 
 @dataclass(frozen=True)
+class QuotaTold:
+    """What a seller may issue in a month and what is used of it, tax not included."""
+
+    limit_net_fen: int
+    used_net_fen: int
+
+
+@dataclass(frozen=True)
 class Unknown:
     """No answer, or none that could be read. It says nothing about what happened."""
 
@@ -130,6 +138,7 @@ Answer = (
     | Cancelled
     | TooLate
     | CancelHeard
+    | QuotaTold
     | Unknown
 )
 
@@ -142,6 +151,10 @@ class TaxPlatform(Protocol):
     async def query(self, serial: str) -> Answer: ...
 
     async def cancel(self, serial: str) -> Answer: ...
+
+    async def quota(self, tax_id: str, month: str) -> Answer:
+        """Of a seller, in a month `YYYYMM` of Shanghai."""
+        ...
 
     async def __aenter__(self) -> Self: ...
 

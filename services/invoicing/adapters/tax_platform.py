@@ -22,6 +22,7 @@ from services.invoicing.adapters.port import (
     Issued,
     NotFound,
     Processing,
+    QuotaTold,
     Rejected,
     TooLate,
     Unknown,
@@ -56,6 +57,9 @@ class HttpTaxPlatform:
     async def cancel(self, serial: str) -> Answer:
         return heard(await self._ask("POST", f"/invoices/{serial}/cancel", None))
 
+    async def quota(self, tax_id: str, month: str) -> Answer:
+        return await self._ask("GET", f"/quotas/{tax_id}/{month}", None)
+
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
         try:
             # The client's own timeout counts from byte to byte: a trickle would outlive the lease of the part.
@@ -77,6 +81,10 @@ def understood(answer: object) -> Answer:
             return Failed(code, text)
         case {"state": "rejected", "code": str(code), "text": str(text)}:
             return Rejected(code, text)
+        case {"state": "quota", "limit_net_fen": int(limit_fen), "used_net_fen": int(used_fen)} if (
+            limit_fen >= 0 and used_fen >= 0
+        ):
+            return QuotaTold(limit_fen, used_fen)
         case {"state": str(state)} if state in PLAIN:
             return PLAIN[state]
         case _:

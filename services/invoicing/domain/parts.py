@@ -21,6 +21,7 @@ from services.invoicing.adapters.port import (
     Processing,
     Rejected,
 )
+from services.invoicing.domain.quotas import LOOK_SECONDS
 from shared.contracts.invoicing import (
     InvoiceFailed,
     InvoiceIssued,
@@ -32,8 +33,9 @@ from shared.contracts.invoicing import (
 )
 from shared.contracts.message import Message
 
-QUEUED, SUBMITTING, ISSUED, FAILED, VOIDED, QUARANTINED = (
+QUEUED, WAITING_QUOTA, SUBMITTING, ISSUED, FAILED, VOIDED, QUARANTINED = (
     "queued",
+    "waiting_quota",
     "submitting",
     "issued",
     "failed",
@@ -42,15 +44,22 @@ QUEUED, SUBMITTING, ISSUED, FAILED, VOIDED, QUARANTINED = (
 )
 RESTING = frozenset({ISSUED, FAILED, VOIDED, QUARANTINED})
 
+MAY_BE_ISSUED = (QUEUED, WAITING_QUOTA, SUBMITTING, FAILED, VOIDED)
+"""Whatever we think: a document that exists is a fact."""
+
 NEXT_STATUS: dict[tuple[str, str], str] = {
     (QUEUED, "claimed"): SUBMITTING,
     (QUEUED, "cancelled"): VOIDED,
+    (QUEUED, "short"): WAITING_QUOTA,
+    (WAITING_QUOTA, "cancelled"): VOIDED,
+    (WAITING_QUOTA, "held"): QUEUED,
+    (SUBMITTING, "short"): WAITING_QUOTA,
     (SUBMITTING, "claimed"): SUBMITTING,
     (SUBMITTING, "unsettled"): SUBMITTING,
     (SUBMITTING, "failed"): FAILED,
     (SUBMITTING, "cancelled"): VOIDED,
-    **{(status, "issued"): ISSUED for status in (QUEUED, SUBMITTING, FAILED, VOIDED)},
-    **{(status, "differs"): QUARANTINED for status in (QUEUED, SUBMITTING, FAILED, VOIDED)},
+    **{(status, "issued"): ISSUED for status in MAY_BE_ISSUED},
+    **{(status, "differs"): QUARANTINED for status in MAY_BE_ISSUED},
 }
 
 POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
@@ -58,6 +67,8 @@ POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 UNKNOWN_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """How long to wait before asking again when no answer came; the last one repeats. Never given up by time."""
 CANCELLED = "CANCELLED"
+QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+"""Refused for now: the same serial may be submitted again when the quota is raised."""
 REFUSED = "PLATFORM_REFUSED"
 """Stands for a code of the platform that is none of its own."""
 PLAIN_CODE = re.compile(r"[A-Za-z0-9_./-]{1,64}")
@@ -130,8 +141,11 @@ def decide(part: Claimed, answer: Answer) -> Change:
             return _issued(part, answer)
         case Failed(code=code, text=text):
             return _saying(Change("failed"), code, text)
-        case NotFound() if (
-            part.reason is not None
+        case NotFound() if part.cancel_reason is None and part.reason == QUOTA_EXCEEDED:
+            return Change("short", next_step="submit", due_at=part.claimed_at + timedelta(seconds=LOOK_SECONDS))
+        case NotFound() if part.reason not in (
+            None,
+            QUOTA_EXCEEDED,
         ):  # refused on submission, and the query confirms that nothing came of it
             return Change("failed", reason=part.reason, text=part.text)
         case NotFound() if part.cancel_reason is not None:  # never arrived, and shall not any more

@@ -2,17 +2,28 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 
 from asyncpg import Connection, Record
 
-from services.invoicing.domain.parts import ISSUED, LEASE_SECONDS, NEXT_STATUS, Change, Claimed, Resting
+from services.invoicing.domain.parts import (
+    ISSUED,
+    LEASE_SECONDS,
+    NEXT_STATUS,
+    SUBMITTING,
+    Change,
+    Claimed,
+    Resting,
+)
 from services.invoicing.domain.requests import Cancel
 from services.invoicing.domain.splitting import Part
+from services.invoicing.store import quotas
 from services.invoicing.store.documents import add_document_job
+from services.invoicing.store.history import tell_history
 from shared.contracts.invoicing import Share
 from shared.contracts.ledger import BalanceReserved
+from shared.domain.calendar import cycle_of
 from shared.domain.identifiers import serial_of
 
 CLAIMED = """p.account_id, p.part_id, p.request_id, p.reservation_id, p.subject, p.legal_entity, p.content, p.tax_percent, p.kind,
@@ -20,10 +31,12 @@ CLAIMED = """p.account_id, p.part_id, p.request_id, p.reservation_id, p.subject,
     r.cancel_reason, r.title, r.remark, (SELECT k.wrapped_key FROM sealing_key k WHERE k.account_id = p.account_id) AS wrapped_key"""
 
 
-STEP = """CASE WHEN r.cancel_wished AND p.status = 'submitting' AND p.next_step = 'query' AND NOT p.cancel_heard AND NOT EXISTS (
+STEP = """CASE WHEN r.cancel_wished AND p.status = 'submitting' AND p.next_step = 'submit' THEN 'query'
+    WHEN r.cancel_wished AND p.status = 'submitting' AND p.next_step = 'query' AND NOT p.cancel_heard AND NOT EXISTS (
         SELECT FROM attempt a WHERE a.account_id = p.account_id AND a.part_id = p.part_id AND a.attempt_no = p.tries
             AND a.step = 'cancel') THEN 'cancel' ELSE p.next_step END"""
-"""A wish to cancel goes out until the platform has heard it, and after each try it is asked what became of the part."""
+"""A wish to cancel goes out until the platform has heard it, and after each try it is asked what became of the part. What it does
+not know is not submitted again."""
 
 
 async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> None:
@@ -65,23 +78,31 @@ async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> N
 
 
 async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claimed]:
-    """Those no worker has taken; a worker that holds one now is waited for."""
+    """Those that are not with the platform; a worker that is taking one now is waited for."""
+    await db.execute(
+        "SELECT FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_id FOR UPDATE",
+        ask.account_id,
+        ask.request_id,
+    )
     rows = await db.fetch(
         f"""
-        WITH voided AS (
-            UPDATE part SET status = 'voided', reason = $3
-            WHERE account_id = $1 AND request_id = $2 AND status = 'queued' RETURNING *
-        ), told AS (
-            INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
-            SELECT account_id, part_id, 1, 'queued', 'voided', $4 FROM voided
+        WITH mine AS (
+            SELECT account_id, part_id, status AS before, quota_month AS held_in FROM part
+            WHERE account_id = $1 AND request_id = $2 AND status IN ('queued', 'waiting_quota')
+        ), voided AS (
+            UPDATE part p SET status = 'voided', reason = $3, quota_month = NULL FROM mine
+            WHERE p.account_id = mine.account_id AND p.part_id = mine.part_id RETURNING p.*, mine.before, mine.held_in
         )
-        SELECT {CLAIMED}, 'submit' AS step FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
+        SELECT {CLAIMED}, 'submit' AS step, p.before, p.held_in
+        FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
         """,
         ask.account_id,
         ask.request_id,
         ask.reason,
-        now,
     )
+    for row in rows:
+        await tell_history(db, row["account_id"], row["part_id"], row["before"], "voided", now)
+    await quotas.release(db, [(row["legal_entity"], row["held_in"], row["net_fen"]) for row in rows])
     return [_claimed(row, now, now) for row in rows]
 
 
@@ -95,18 +116,46 @@ async def hurry(db: Connection, ask: Cancel) -> None:
 
 
 async def claim_due(db: Connection, at: datetime, now: datetime) -> Claimed | None:
-    """Take one due part: lease, epoch, and the attempt row of the call that follows. From here on the next step is a query."""
-    row = await db.fetchrow(
-        f"""
-        SELECT {CLAIMED}, {STEP} AS step, p.status FROM part p JOIN request r USING (account_id, request_id)
-        WHERE (p.status IN ('queued', 'submitting') OR p.recheck) AND p.due_at <= $1
-            AND (p.lease_until IS NULL OR p.lease_until < $1)
-        ORDER BY p.due_at, p.account_id, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
-        """,
+    """Take one due part: lease, epoch, and the attempt row of the call that follows. From here on the next step is a query.
+
+    What is to be submitted holds its net amount of the seller's quota; what is too much for it waits, and the next is taken.
+    """
+    while True:
+        row = await db.fetchrow(
+            f"""
+            SELECT {CLAIMED}, {STEP} AS step, p.status, p.quota_month FROM part p JOIN request r USING (account_id, request_id)
+            WHERE (p.status IN ('queued', 'submitting') OR p.recheck) AND p.due_at <= $1
+                AND (p.lease_until IS NULL OR p.lease_until < $1)
+            ORDER BY p.due_at, p.account_id, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
+            """,
+            at,
+        )
+        if row is None:
+            return None
+        if row["step"] != "submit" or await _holds_quota(db, row, at, now):
+            return await _taken(db, row, at, now)
+
+
+async def _holds_quota(db: Connection, row: Record, at: datetime, now: datetime) -> bool:
+    """Of this month: what it held of another is free again."""
+    if row["quota_month"] == cycle_of(now):
+        return True
+    await quotas.release(db, [(row["legal_entity"], row["quota_month"], row["net_fen"])])
+    found = await quotas.hold(db, row["legal_entity"], row["net_fen"], now)
+    status = row["status"] if found.held else NEXT_STATUS[row["status"], "short"]
+    await db.execute(
+        "UPDATE part SET status = $3, quota_month = $4, due_at = $5, lease_until = NULL WHERE account_id = $1 AND part_id = $2",
+        row["account_id"],
+        row["part_id"],
+        status,
+        found.month if found.held else None,
         at,
     )
-    if row is None:
-        return None
+    await tell_history(db, row["account_id"], row["part_id"], row["status"], status, at)
+    return found.held
+
+
+async def _taken(db: Connection, row: Record, at: datetime, now: datetime) -> Claimed:
     status = NEXT_STATUS.get((row["status"], "claimed"), row["status"])
     await db.execute(
         """
@@ -127,7 +176,7 @@ async def claim_due(db: Connection, at: datetime, now: datetime) -> Claimed | No
         row["step"],
         at,
     )
-    await _tell_history(db, row["account_id"], row["part_id"], row["status"], status, at)
+    await tell_history(db, row["account_id"], row["part_id"], row["status"], status, at)
     return _claimed(row, at, now, taken=1)
 
 
@@ -135,7 +184,7 @@ def _claimed(row: Record, at: datetime, now: datetime, taken: int = 0) -> Claime
     values = {
         name: value
         for name, value in row.items()
-        if name not in {"shares", "lines", "title", "tries", "epoch", "status"}
+        if name not in {"shares", "lines", "title", "tries", "epoch", "status", "quota_month", "before", "held_in"}
     }
     return Claimed(
         **values,
@@ -154,11 +203,15 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
 
     Locks the request first, as a cancel does: of two parts that come to rest at once, the second sees both.
     """
-    await db.execute(
-        "SELECT FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE", part.account_id, part.request_id
+    wished = await db.fetchval(
+        "SELECT cancel_wished FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE",
+        part.account_id,
+        part.request_id,
     )
+    if wished and made.event == "short":  # it shall not wait any more
+        made = replace(made, event="unsettled", next_step="query", due_at=part.claimed_at)
     current = await db.fetchrow(
-        "SELECT status, epoch FROM part WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
+        "SELECT status, epoch, quota_month FROM part WHERE account_id = $1 AND part_id = $2 FOR UPDATE",
         part.account_id,
         part.part_id,
     )
@@ -172,7 +225,8 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
     await db.execute(
         """
         UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
-            specimen = $8, reason = $9, text = $10, qr = $11, recheck = false, cancel_heard = cancel_heard OR $12
+            specimen = $8, reason = $9, text = $10, qr = $11, recheck = false, cancel_heard = cancel_heard OR $12,
+            quota_month = CASE WHEN $3 = 'submitting' THEN quota_month END, waiting_since = NULL
         WHERE account_id = $1 AND part_id = $2
         """,
         part.account_id,
@@ -197,8 +251,19 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
         )
     if status == ISSUED:
         await add_document_job(db, part)
-    await _tell_history(db, part.account_id, part.part_id, current["status"], status, now)
+    await tell_history(db, part.account_id, part.part_id, current["status"], status, now)
+    if status != SUBMITTING:
+        await _settle_quota(db, part, made, current["quota_month"])
     return status
+
+
+async def _settle_quota(db: Connection, part: Claimed, made: Change, month: str | None) -> None:
+    """What was held is used, or free again; what the platform called too much, it is asked about."""
+    await quotas.release(db, [(part.legal_entity, month, part.net_fen)])
+    if made.issued_at is not None:
+        await quotas.use(db, part.legal_entity, part.net_fen, made.issued_at)
+    if made.event == "short" and month is not None:
+        await quotas.ask_soon(db, part.legal_entity, month)
 
 
 async def _rest(db: Connection, part: Claimed, made: Change) -> None:
@@ -220,27 +285,12 @@ async def look_again(db: Connection, serial: str) -> None:
     """Due at once, for a query, unless there is a document already."""
     await db.execute(
         """
-        UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('failed', 'voided')
+        UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('waiting_quota', 'failed', 'voided')
         FROM platform_serial s
         WHERE s.serial = $1 AND p.account_id = s.account_id AND p.part_id = s.part_id
-            AND p.status IN ('queued', 'submitting', 'failed', 'voided')
+            AND p.status IN ('queued', 'waiting_quota', 'submitting', 'failed', 'voided')
         """,
         serial,
-    )
-
-
-async def _tell_history(db: Connection, account_id: int, part_id: int, before: str, after: str, at: datetime) -> None:
-    await db.execute(
-        """
-        INSERT INTO part_history (account_id, part_id, change_no, from_status, to_status, at)
-        SELECT $1, $2, coalesce(max(change_no), 0) + 1, $3, $4, $5 FROM part_history WHERE account_id = $1 AND part_id = $2
-        HAVING $3 <> $4
-        """,
-        account_id,
-        part_id,
-        before,
-        after,
-        at,
     )
 
 

@@ -86,7 +86,10 @@ async def next_remainder(db: Connection, at: datetime, _: datetime) -> Remainder
 
 async def set_aside(job: Allocation, db: Connection, until: datetime) -> None:
     await db.execute(
-        "UPDATE allocation SET again_at = $3 WHERE account_id = $1 AND request_id = $2", job.account_id, job.request_id, until
+        "UPDATE allocation SET again_at = $3 WHERE account_id = $1 AND request_id = $2",
+        job.account_id,
+        job.request_id,
+        until,
     )
 
 

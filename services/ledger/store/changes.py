@@ -68,7 +68,8 @@ async def next_openings(db: Connection, _: datetime, now: datetime) -> Openings 
         now,
         OPENINGS_MAX,
     )
-    return Openings(*rows[-1], tuple(row["account_id"] for row in rows)) if rows else None
+    accounts = tuple(row["account_id"] for row in rows)
+    return Openings(rows[-1]["opens_at"], accounts[-1], accounts) if rows else None
 
 
 async def note_openings(db: Connection, opened: Openings) -> None:

@@ -4,18 +4,15 @@ The limits are lowered to three and two, so that six orders of one yuan are many
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
-from asyncpg import Connection
 
 from services.ledger import handlers
 from services.ledger.domain.balances import balance
-from services.ledger.store import bookings, pages
+from services.ledger.store import pages
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
     AmountInvoiced,
@@ -28,7 +25,7 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message, Park, Unacceptable
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
-from tests.integration.ledger.books import ALLOCATING, MARCH_20, Ledger, a_part, few_at_once
+from tests.integration.ledger.books import MARCH_20, Ledger, a_part, few_at_once
 from tests.integration.ledger.checking import holds
 
 pytestmark = pytest.mark.database
