@@ -7,7 +7,7 @@ from services.invoicing import api, effects, handlers
 from services.invoicing.adapters.port import TaxPlatform
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
 from services.invoicing.documents.renderer import Renderer
-from services.invoicing.store import documents, parts, quotas
+from services.invoicing.store import claims, documents, quotas
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
@@ -45,7 +45,7 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
         workers=[
             Worker(
                 "issue",
-                claim=parts.claim_due,
+                claim=claims.claim_due,
                 call=partial(effects.submit_or_query, platform=platform, unseal=unseal, catalogue=catalogue),
                 outcome=handlers.platform_answered,
                 concurrency=4,

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,16 @@ from services.invoicing.adapters.port import (
     OrderLine,
     Party,
     Processing,
+    QuotaTold,
     Rejected,
     Unknown,
 )
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform
+from services.invoicing.domain.parts import QUOTA_EXCEEDED
 from services.notification.adapters import port as notes
 from services.notification.adapters.mail import SmtpMailSender
 from services.notification.adapters.sms import HttpSmsSender
+from shared.domain.calendar import SHANGHAI
 
 CHECKOUT = Path(__file__).parent.parent.parent
 READY_SECONDS = 30.0
@@ -238,6 +242,22 @@ async def test_a_cancel_that_comes_too_late_is_heard_and_the_document_stays(star
         assert isinstance(await platform.query(SERIAL), Issued)
         await sandbox.post("/ops/faults", ["error_5xx"])
         assert isinstance(await platform.cancel(SERIAL), Unknown)
+
+
+async def test_a_quota_is_told_kept_over_a_kill_and_refuses_what_is_too_much(start: Start) -> None:
+    sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
+    month = f"{datetime.now(SHANGHAI):%Y%m}"
+    async with HttpTaxPlatform(sandbox.url) as platform:
+        assert isinstance(await platform.quota(SELLER.tax_id, month), QuotaTold)
+        await sandbox.post(f"/ops/quotas/{SELLER.tax_id}/{month}", {"limit_net_fen": 15_000, "used_net_fen": 0})
+        assert await platform.submit(ORDER) == Accepted()
+        assert isinstance(await settled(platform), Issued)
+        sandbox.kill()
+        await sandbox.start()
+        assert await platform.quota(SELLER.tax_id, month) == QuotaTold(15_000, 10_000)
+        refused = await platform.submit(replace(ORDER, serial="S0000000000000000002"))
+        assert isinstance(refused, Rejected)
+        assert refused.code == QUOTA_EXCEEDED
 
 
 async def test_what_is_no_order_is_refused_over_http_too(start: Start) -> None:

@@ -11,7 +11,7 @@ from asyncpg import Connection
 from services.invoicing.adapters.port import Answer, Unknown
 from services.invoicing.domain import parts
 from services.invoicing.domain.parts import Change, Claimed
-from services.invoicing.store import parts as part_rows
+from services.invoicing.store import claims
 from shared.domain.identifiers import serial_of
 from shared.runtime import outbox, store
 from shared.runtime.envelope import Envelope
@@ -25,7 +25,7 @@ async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: d
 
 
 _real_enter_inbox = store.enter_inbox
-_real_claim = part_rows.claim_due
+_real_claim = claims.claim_due
 _real_decide = parts.decide
 _cursors: dict[str, int] = {}
 
@@ -79,6 +79,10 @@ def _timeout_is_failure(part: Claimed, answer: Answer) -> Change:
     return _real_decide(part, answer)
 
 
+async def _keep_quota(_: Connection, __: object) -> None:
+    """What was held for a part that came to nothing is never free again."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """`killed_by` is the invariant that notices, on `seed`."""
@@ -101,12 +105,15 @@ MUTANTS = {
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),
     "new serial on retry": Mutant(
-        "services.invoicing.store.parts.claim_due", _new_serial, "one_document_for_a_part", 1
+        "services.invoicing.store.claims.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 4
+        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+    ),
+    "quota kept": Mutant(
+        "services.invoicing.store.quotas.release", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
     ),
     "cursor outbox": Mutant(
-        "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 2
+        "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 1
     ),
 }

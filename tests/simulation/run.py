@@ -10,12 +10,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from deploy.sandbox.tax_platform.core import AMPLE_FEN
 from deploy.verify.__main__ import violations
 from services.invoicing.domain.requests import Ask, Cancel
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled
 from shared.contracts.message import Message
 from shared.domain.calendar import SHANGHAI, cycle_of
+from shared.domain.catalogue import Catalogue
 from shared.runtime.outbox import Relay
 from shared.runtime.workers import JobRunner, WorkerRunner
 from tests.databases import Databases
@@ -27,6 +29,7 @@ START = datetime(2026, 3, 28, 9, tzinfo=SHANGHAI)
 ACCOUNTS = (1, 2, 3)
 UNLUCKY = 3
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM")
+SELLERS = ("ALIYUN", "ALICOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
 EAGER = {"issue": 14, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
@@ -121,6 +124,7 @@ class Simulation:
             (1, self._cancel),
             (2, self._repeat_event),
             (1, self._overlap),
+            (1, self._grant),
         ]
         processes: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (30, self._deliver),
@@ -356,6 +360,15 @@ class Simulation:
         await slow
         self._note("overlap", first, second)
 
+    async def _grant(self) -> None:
+        """The tax bureau raises or lowers what a seller may issue this month, also below what is issued."""
+        seller = Catalogue.load().legal_entities[self.random.choice(SELLERS)]
+        limit_fen = self.random.choice((0, 20_000, 200_000, AMPLE_FEN))
+        month = cycle_of(self.stage.clock.now())
+        used_fen = self.world.storage.quota(seller.tax_id, month).used_net_fen
+        self.world.platform.set_quota(seller.tax_id, month, limit_fen, used_fen)
+        self._note("grant", seller.tax_id, limit_fen)
+
     async def _time(self) -> None:
         seconds = self.random.choice((0.5, 3.0, 20.0, 70.0, 700.0))
         self.stage.clock.advance(seconds)
@@ -366,6 +379,8 @@ class Simulation:
     async def _rest(self) -> None:
         """Nothing goes wrong any more; workers that still live finish; time passes until nobody waits for anything."""
         self.calm = True
+        for (tax_id, month), quota in list(self.world.storage.quotas.items()):
+            self.world.platform.set_quota(tax_id, month, AMPLE_FEN, quota.used_net_fen)
         for work in self.work:
             answer = work.answer if work.called else await work.runner.call(work.claimed)
             await work.runner.outcome(work.claimed, answer)

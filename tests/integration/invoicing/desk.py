@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.invoicing import handlers
-from services.invoicing.adapters.port import Answer
+from services.invoicing.adapters.port import Answer, QuotaTold
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.store import documents, parts
+from services.invoicing.store import claims, documents, quotas
 from shared.contracts.accounts import Registration
 from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
 from shared.contracts.message import Message
@@ -115,7 +115,7 @@ class Desk:
 
     async def claim(self, at: datetime = NOW) -> Claimed | None:
         async with self.database.transaction() as db:
-            return await parts.claim_due(db, at, at)
+            return await claims.claim_due(db, at, at)
 
     async def claimed(self, at: datetime = NOW) -> Claimed:
         part = await self.claim(at)
@@ -131,6 +131,27 @@ class Desk:
         request_id = await self.taken()
         await self.reserved(request_id, gross_fen)
         return request_id
+
+    async def told_quota(self, limit_net_fen: int, used_net_fen: int = 0, at: datetime = NOW) -> bool:
+        """What the platform says when it is asked; whether it was."""
+        async with self.database.transaction() as db:
+            asked = await quotas.claim_due(db, at, at)
+        if asked is not None:
+            async with self.database.transaction() as db:
+                await handlers.quota_told(asked, QuotaTold(limit_net_fen, used_net_fen), db, at)
+        return asked is not None
+
+    async def looked(self, at: datetime = NOW) -> list[Message] | None:
+        """What is said of the next part that waits for quota; None when none is to look."""
+        async with self.database.transaction() as db:
+            part = await quotas.next_waiting(db, at, at)
+            return None if part is None else await handlers.quota_looked_for(part, db, at)
+
+    async def quota(self) -> list[tuple[str, int | None, int, int, int]]:
+        """Month, limit, other, held, issued."""
+        rows = await self.rows("SELECT * FROM quota ORDER BY legal_entity, month")
+        names = ("month", "limit_net_fen", "other_net_fen", "held_net_fen", "issued_net_fen")
+        return [tuple(row[name] for name in names) for row in rows]
 
     async def job(self, at: datetime = NOW) -> DocumentJob | None:
         async with self.database.transaction() as db:

@@ -48,6 +48,7 @@ SQL: dict[str, tuple[str, str]] = {
     "reserved_equals_what_reservations_hold": ("ledger", "UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1"),
     "offsets_have_two_sides": ("ledger", PAID_BY_NOBODY),
     "one_invoice_for_a_request_group": ("ledger", "UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1"),
+    "quotas_are_what_parts_hold_and_used": ("invoicing", "UPDATE quota SET issued_net_fen = issued_net_fen + 1"),
     "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
     "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
     "money_reconciles_with_the_platform": (

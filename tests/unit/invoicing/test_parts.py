@@ -19,7 +19,7 @@ from services.invoicing.adapters.port import (
     Unknown,
 )
 from services.invoicing.domain import parts
-from services.invoicing.domain.parts import NEXT_STATUS, POLL_SECONDS, UNKNOWN_SECONDS, Claimed, Resting
+from services.invoicing.domain.parts import NEXT_STATUS, POLL_SECONDS, QUOTA_EXCEEDED, UNKNOWN_SECONDS, Claimed, Resting
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, Share
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -82,6 +82,14 @@ def test_a_rejection_counts_only_when_the_platform_knows_of_nothing() -> None:
     assert parts.decide(asked, ISSUED).event == "issued"
 
 
+def test_what_is_refused_for_quota_may_be_submitted_again_unless_it_was_cancelled() -> None:
+    asked = replace(PART, step="query", tries=2, reason=QUOTA_EXCEEDED)
+    assert (parts.decide(asked, NotFound()).event, parts.decide(asked, NotFound()).next_step) == ("short", "submit")
+    cancelled = parts.decide(replace(asked, cancel_reason="CANCELLED"), NotFound())
+    assert (cancelled.event, cancelled.reason) == ("cancelled", "CANCELLED")
+    assert parts.decide(asked, ISSUED).event == "issued"
+
+
 @pytest.mark.parametrize("tries", [1, 2, 3, 10, 1000])
 def test_no_number_of_timeouts_makes_a_failure(tries: int) -> None:
     change = parts.decide(replace(PART, tries=tries), Unknown("timeout"))
@@ -90,7 +98,7 @@ def test_no_number_of_timeouts_makes_a_failure(tries: int) -> None:
     assert timedelta(0) < change.due_at - NOW <= timedelta(hours=1)
 
 
-@pytest.mark.parametrize("status", ["queued", "submitting", "failed", "voided"])
+@pytest.mark.parametrize("status", ["queued", "waiting_quota", "submitting", "failed", "voided"])
 def test_a_document_counts_in_any_state_but_only_once(status: str) -> None:
     assert NEXT_STATUS[status, "issued"] == "issued"
     assert NEXT_STATUS[status, "differs"] == "quarantined"

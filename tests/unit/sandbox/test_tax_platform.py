@@ -320,3 +320,45 @@ async def test_refusals_reach_the_caller_with_code_and_text() -> None:
     assert await platform.submit(a_blue_order(remark="🧧")) == Rejected("CHARACTER", "'🧧' cannot be printed")
     await platform.submit(a_blue_order(remark="FAIL_BUYER_TAXNO"))
     assert await platform.query(SERIAL) == Failed("BUYER_TAX_ID", "购方税号有误")
+
+
+QUOTA = (SELLER["tax_id"], "202611")
+
+
+def told(desk: Desk) -> tuple[int, int]:
+    answer = desk.platform.quota(*QUOTA)
+    return answer["limit_net_fen"], answer["used_net_fen"]
+
+
+def test_a_quota_counts_what_is_issued_and_refuses_what_is_too_much(desk: Desk) -> None:
+    desk.platform.set_quota(*QUOTA, 25_000, 5_000)
+    assert [desk.platform.submit(an_order(f"S{number:019d}"))["state"] for number in range(2)] == [
+        "accepted",
+        "accepted",
+    ]
+    refused = desk.platform.submit(an_order("S0000000000000000009"))
+    assert (refused["state"], refused["code"]) == ("rejected", "QUOTA_EXCEEDED")
+    assert "0 fen" in refused["text"]
+    assert told(desk) == (25_000, 5_000), "nothing is issued yet"
+    desk.wait()
+    desk.platform.settle()
+    assert told(desk) == (25_000, 25_000)
+
+
+def test_what_is_cancelled_or_refused_uses_no_quota(desk: Desk) -> None:
+    desk.platform.set_quota(*QUOTA, 10_000, 0)
+    desk.platform.submit(an_order())
+    desk.platform.cancel(SERIAL)
+    desk.platform.submit(an_order("S0000000000000000002", remark="FAIL_BUYER_TAXNO"))
+    desk.wait()
+    desk.platform.settle()
+    assert told(desk) == (10_000, 0)
+    assert desk.platform.submit(an_order("S0000000000000000003"))["state"] == "accepted"
+
+
+def test_a_refusal_for_quota_has_no_effect_and_the_next_month_is_another(desk: Desk) -> None:
+    desk.platform.set_quota(*QUOTA, 0, 0)
+    assert desk.platform.submit(an_order())["state"] == "rejected"
+    assert desk.platform.query(SERIAL) == {"state": "not_found"}
+    desk.at = datetime(2026, 11, 30, 16, tzinfo=UTC)
+    assert desk.platform.submit(an_order())["state"] == "accepted", "in Shanghai it is December"

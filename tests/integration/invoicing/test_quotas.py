@@ -1,0 +1,205 @@
+"""A seller's monthly quota (R-13): held before a part is submitted, used by its invoice, free again when none comes of it."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from services.invoicing.adapters.port import (
+    Accepted,
+    Answer,
+    CancelHeard,
+    Cancelled,
+    Failed,
+    Issued,
+    NotFound,
+    Rejected,
+    Unknown,
+)
+from services.invoicing.domain.parts import QUOTA_EXCEEDED, Claimed
+from services.invoicing.domain.quotas import LOOK_SECONDS
+from shared.contracts.invoicing import PartWaitsForQuota
+from shared.domain.calendar import SHANGHAI
+from tests.integration.invoicing.desk import NOW, Desk, after, names
+
+pytestmark = pytest.mark.database
+
+NET, GROSS = 100_000, 106_000
+ISSUED = Issued("26332000000000000001", NOW, GROSS, NET, 6_000, "qr", specimen=True)
+APRIL = datetime(2026, 4, 1, tzinfo=SHANGHAI)
+LATER = after(LOOK_SECONDS)
+
+
+async def short(desk: Desk, left_net_fen: int = NET - 1) -> int:
+    """A request whose part has to wait, because so much is left."""
+    part = await parted(desk)
+    await desk.came(part, Failed("X", "for its quota only"))
+    assert await desk.told_quota(left_net_fen)
+    request_id = await desk.taken("k2")
+    await desk.reserved(request_id, GROSS)
+    assert await desk.claim() is None
+    return request_id
+
+
+async def parted(desk: Desk) -> Claimed:
+    await desk.queued_part()
+    return await desk.claimed()
+
+
+async def status(desk: Desk) -> str:
+    return str((await desk.parts())[-1]["status"])
+
+
+async def test_what_is_submitted_is_held_and_what_is_issued_is_used(desk: Desk) -> None:
+    part = await parted(desk)
+    assert await desk.quota() == [("202603", None, 0, NET, 0)]
+    await desk.came(part, ISSUED)
+    assert await desk.quota() == [("202603", None, 0, 0, NET)]
+
+
+@pytest.mark.parametrize("answer", [Failed("BUYER_TAX_ID", "bad"), Cancelled()], ids=["failed", "cancelled"])
+async def test_what_comes_to_nothing_is_free_again(desk: Desk, answer: Answer) -> None:
+    await desk.came(await parted(desk), answer)
+    assert await desk.quota() == [("202603", None, 0, 0, 0)]
+
+
+async def test_no_answer_keeps_it_and_asking_again_does_not_hold_it_twice(desk: Desk) -> None:
+    await desk.came(await parted(desk), Unknown("timeout"))
+    query = await desk.claimed(after(2))
+    await desk.came(query, NotFound())
+    again = await desk.claimed(after(3))
+    assert again.step == "submit"
+    assert await desk.quota() == [("202603", None, 0, NET, 0)]
+
+
+async def test_what_the_platform_counts_beside_ours_is_not_left(desk: Desk) -> None:
+    await desk.came(await parted(desk), ISSUED)
+    assert await desk.told_quota(5 * NET, used_net_fen=3 * NET)
+    assert await desk.quota() == [("202603", 5 * NET, 2 * NET, 0, NET)], "a third of it was ours"
+
+
+async def test_a_part_that_is_too_much_waits_and_it_is_said_once(desk: Desk) -> None:
+    await short(desk)
+    assert await status(desk) == "waiting_quota"
+    (said,) = await desk.looked() or []
+    assert isinstance(said, PartWaitsForQuota)
+    assert (said.legal_entity, said.month, said.needed_net_fen, said.left_net_fen) == ("ALIYUN", "202603", NET, NET - 1)
+    assert await desk.looked() is None, "it looks again later"
+    assert await desk.looked(LATER) == []
+
+
+async def test_a_smaller_one_passes_it(desk: Desk) -> None:
+    await short(desk)
+    request_id = await desk.taken("k3")
+    await desk.reserved(request_id, 106)
+    assert (await desk.claimed()).gross_fen == 106
+
+
+async def test_when_the_quota_is_raised_it_goes_on(desk: Desk) -> None:
+    await short(desk)
+    await desk.looked()
+    assert await desk.told_quota(NET, at=LATER)
+    assert await desk.looked(LATER) == []
+    part = await desk.claimed(LATER)
+    assert (part.step, part.gross_fen) == ("submit", GROSS)
+    assert await desk.quota() == [("202603", NET, 0, NET, 0)]
+    path = ["queued waiting_quota", "waiting_quota queued", "queued submitting"]
+    assert [step for step in await desk.history() if "failed" not in step][-3:] == path
+
+
+async def test_the_next_month_has_a_quota_of_its_own(desk: Desk) -> None:
+    await short(desk)
+    await desk.looked()
+    assert await desk.looked(APRIL) == []
+    assert (await desk.claimed(APRIL)).gross_fen == GROSS
+    assert await desk.quota() == [("202603", NET - 1, 0, 0, 0), ("202604", None, 0, NET, 0)]
+
+
+async def test_a_submission_that_slips_into_the_next_month_is_held_there(desk: Desk) -> None:
+    await desk.came(await parted(desk), Unknown("timeout"))
+    await desk.came(await desk.claimed(after(2)), NotFound())
+    assert (await desk.claimed(APRIL)).step == "submit"
+    assert await desk.quota() == [("202603", None, 0, 0, 0), ("202604", None, 0, NET, 0)]
+
+
+async def test_an_invoice_counts_in_the_month_of_its_issue(desk: Desk) -> None:
+    issued = Issued(ISSUED.number, APRIL, GROSS, NET, 6_000, "qr", specimen=True)
+    await desk.came(await parted(desk), issued)
+    assert await desk.quota() == [("202603", None, 0, 0, 0), ("202604", None, 0, 0, NET)]
+
+
+async def test_what_the_platform_refuses_for_quota_waits_and_it_is_asked_at_once(desk: Desk) -> None:
+    part = await parted(desk)
+    assert await desk.told_quota(5 * NET)
+    assert not await desk.told_quota(5 * NET), "not again so soon"
+    await desk.came(part, Rejected(QUOTA_EXCEEDED, "others were faster"))
+    await desk.came(await desk.claimed(), NotFound())
+    assert (await status(desk), (await desk.part())["reason"]) == ("waiting_quota", None)
+    assert await desk.looked() is None, "what we know of the quota was wrong: nobody submits on it"
+    assert await desk.told_quota(5 * NET, used_net_fen=5 * NET - 1)
+    assert names(await desk.looked() or []) == ["PartWaitsForQuota"]
+    assert await desk.told_quota(6 * NET, used_net_fen=5 * NET - 1, at=LATER)
+    assert await desk.looked(LATER) == []
+    again = await desk.claimed(LATER)
+    assert (again.step, again.serial) == ("submit", part.serial)
+    await desk.came(again, Accepted())
+    assert await desk.quota() == [("202603", 6 * NET, 5 * NET - 1, NET, 0)]
+
+
+async def test_a_cancel_ends_what_waits_at_once(desk: Desk) -> None:
+    request_id = await short(desk)
+    _, messages = await desk.cancelled(request_id)
+    assert names(messages) == ["InvoiceVoided", "RequestClosed"]
+    assert await status(desk) == "voided"
+    assert await desk.looked(LATER) is None
+
+
+async def test_what_was_queued_again_gives_its_quota_back_when_it_is_cancelled(desk: Desk) -> None:
+    request_id = await short(desk)
+    assert await desk.told_quota(NET, at=LATER)
+    await desk.looked(LATER)
+    assert await desk.quota() == [("202603", NET, 0, NET, 0)]
+    await desk.cancelled(request_id)
+    assert await desk.quota() == [("202603", NET, 0, 0, 0)]
+
+
+async def test_what_is_cancelled_while_the_platform_refuses_it_does_not_wait(desk: Desk) -> None:
+    part = await parted(desk)
+    await desk.came(part, Rejected(QUOTA_EXCEEDED, "too much"))
+    query = await desk.claimed()
+    await desk.cancelled(part.request_id)
+    await desk.came(query, NotFound())
+    for step, answer in (("cancel", CancelHeard()), ("query", NotFound())):
+        claimed = await desk.claimed(after(1))
+        assert claimed.step == step
+        await desk.came(claimed, answer)
+    assert await status(desk) == "voided"
+    assert await desk.quota() == [("202603", None, 0, 0, 0)]
+
+
+async def test_what_is_cancelled_before_it_is_submitted_again_is_asked_for_instead(desk: Desk) -> None:
+    part = await parted(desk)
+    await desk.came(part, Unknown("timeout"))
+    await desk.came(await desk.claimed(after(2)), NotFound())
+    await desk.cancelled(part.request_id)
+    query = await desk.claimed(after(3))
+    assert query.step == "query"
+    await desk.came(query, NotFound())
+    assert await status(desk) == "voided"
+
+
+async def test_a_document_that_turns_up_while_its_part_waits_is_a_fact(desk: Desk) -> None:
+    part = await parted(desk)
+    await desk.came(part, Rejected(QUOTA_EXCEEDED, "too much"))
+    await desk.came(await desk.claimed(), NotFound())
+    await desk.came(part, ISSUED)
+    assert await status(desk) == "issued"
+    assert await desk.quota() == [("202603", None, 0, 0, NET)]
+
+
+async def test_only_months_in_use_are_asked_about_and_not_too_often(desk: Desk) -> None:
+    assert not await desk.told_quota(NET)
+    await parted(desk)
+    assert [await desk.told_quota(NET) for _ in range(2)] == [True, False]
+    assert not await desk.told_quota(NET, at=LATER - timedelta(seconds=1))
+    assert await desk.told_quota(NET, at=LATER)
+    assert not await desk.told_quota(NET, at=APRIL), "it is over"
