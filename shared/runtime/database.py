@@ -28,6 +28,7 @@ WEATHER = (
     TimeoutError,
 )
 
+LISTS = "SELECT $1::bigint[], $2::int[], $3::text[], $4::bytea[], $5::timestamptz[], $6::jsonb[], $7::bool[]"
 CLOSE_SECONDS = 3.0
 SERVE_TIMEOUT = "5s"
 """Whoever waits for an answer over HTTP does not wait as long as a handler may work."""
@@ -45,6 +46,11 @@ class _PooledConnection(asyncpg.Connection):
 
     def get_reset_query(self) -> str:
         return ""
+
+
+async def _learn_lists(db: Connection) -> None:
+    """asyncpg looks up types it meets first, in each connection anew: here, and not later while a transaction holds locks."""
+    await db.prepare(LISTS)
 
 
 class Database:
@@ -67,6 +73,7 @@ class Database:
             command_timeout=30,
             timeout=10,
             connection_class=_PooledConnection,
+            init=_learn_lists,
         )
         return cls(pool, dsn, roles)
 
