@@ -1,11 +1,14 @@
 """The house rules as a test: imports between rooms, length of files, no branches in handlers, and where things may happen."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from shared.runtime.database import LISTS
 
 ROOT = Path(__file__).parent.parent
 SERVICES = ("title", "ledger", "invoicing", "notification", "gateway")
@@ -196,3 +199,14 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
             continue
         found += [f"{name(path)}: {host}" for host in hosts if host in text]
     assert found == []
+
+
+def test_every_list_type_that_statements_use_is_learned_when_a_connection_opens() -> None:
+    """Else asyncpg looks it up in the middle of a transaction that holds locks (`database.LISTS`)."""
+    used = {
+        cast
+        for path in PYTHON
+        if name(path).startswith(("services/", "shared/"))
+        for cast in re.findall(r"::(\w+\[\])", path.read_text(encoding="utf-8"))
+    }
+    assert used <= set(re.findall(r"::(\w+\[\])", LISTS))

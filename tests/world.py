@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.sandbox.tax_platform.core import Memory, Platform
+from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, Fault
+from deploy.sandbox.tax_platform.memory import Memory
 from deploy.verify.world import Row, Seen
 from services.invoicing.app import invoicing
 from services.invoicing.documents.document import Document

@@ -159,9 +159,12 @@ async def quotas_are_what_parts_hold_and_used(world: World) -> Violations:
     """Held by those that are about to be issued, used by those that are, in the month of their issue."""
     quotas = await world.rows("invoicing", "SELECT legal_entity, month, held_net_fen, issued_net_fen FROM quota")
     held, used = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    query = "SELECT legal_entity, net_fen, quota_month, to_char(issued_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMM') AS month FROM part"
+    query = """
+        SELECT legal_entity, net_fen, status, quota_month, to_char(issued_at AT TIME ZONE 'Asia/Shanghai', 'YYYYMM') AS month FROM part
+    """
     for part in await world.rows("invoicing", query):
-        held[part["legal_entity"], part["quota_month"]] += part["net_fen"]
+        if part["status"] == "submitting":
+            held[part["legal_entity"], part["quota_month"]] += part["net_fen"]
         used[part["legal_entity"], part["month"]] += part["net_fen"]
     found = {(row["legal_entity"], row["month"]): (row["held_net_fen"], row["issued_net_fen"]) for row in quotas}
     keys = found.keys() | {key for key in (*held, *used) if key[1] is not None}

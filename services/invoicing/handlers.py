@@ -53,7 +53,7 @@ async def request_invoice(
 
 async def cancel_request(ask: Cancel, db: Connection, now: datetime) -> tuple[str | Refused, list[Message]]:
     status = await request_rows.wish_cancel(db, ask)
-    voided = await part_rows.void_queued(db, ask, now)
+    voided = await part_rows.void_unsubmitted(db, ask, now)
     await part_rows.hurry(db, ask)
     siblings = await part_rows.of_request(db, ask.account_id, ask.request_id)
     end = parts.closing(ask.account_id, ask.request_id, siblings)
@@ -100,15 +100,14 @@ async def platform_called(serial: str, db: Connection, _: datetime) -> tuple[Non
 
 
 async def quota_told(asked: Asked, answer: Answer, db: Connection, _: datetime) -> list[Message]:
-    await quota_rows.wake_waiting(db, asked.legal_entity)
-    await quota_rows.keep(db, asked, quotas.told(asked, answer))
+    news = await quota_rows.keep(db, asked, quotas.told(asked, answer))
+    await quota_rows.wake_waiting(db, asked, news=news)
     return []
 
 
 async def quota_looked_for(part: Waiting, db: Connection, now: datetime) -> list[Message]:
-    found = await quota_rows.hold(db, part.legal_entity, part.net_fen, now)
-    await quota_rows.looked(db, part, found, now)
-    return [*quotas.waits(part, found)]
+    await quota_rows.looked(db, part, now)
+    return [*quotas.waits(part)]
 
 
 async def documents_made(job: DocumentJob, made: Made, db: Connection, _: datetime) -> list[Message]:

@@ -86,7 +86,8 @@ class PartWaitsForQuota(InvoicingFact):
     legal_entity: Code
     month: Annotated[str, Field(pattern=r"^[0-9]{6}$")]
     needed_net_fen: PositiveFen
-    left_net_fen: Fen
+    left_net_fen: Fen | None = None
+    """Not known if the platform only said that it is too much."""
 
 
 class InvoiceCredited(PartFact):

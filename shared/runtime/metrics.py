@@ -4,7 +4,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("kaipiao_records", "Records read, by what became of them", ["consumer", "outcome"])
 PARKED_RECORDS = Counter("kaipiao_parked", "Records parked, by reason code", ["consumer", "reason"])
-WORK_SECONDS = Histogram("kaipiao_work_seconds", "Outside calls of workers, and jobs", ["worker", "outcome"])
+WORK_SECONDS = Histogram(
+    "kaipiao_work_seconds", "Outside calls of workers, and jobs that were done", ["worker", "outcome"]
+)
+SET_ASIDE = Counter("kaipiao_set_aside", "Rows whose job failed, each of which rests for a minute", ["worker"])
 SENT = Counter("kaipiao_messages_sent", "Messages confirmed by the broker")
 SEND_FAILURES = Counter("kaipiao_send_failures", "Batches of the outbox that were not confirmed and go out again")
 UNSENT = Gauge("kaipiao_outbox_unsent", "Outbox rows not sent yet")

@@ -140,8 +140,8 @@ class Runtime:
         return None
 
     async def stop(self) -> None:
-        """Consumers first, so that nothing new comes in; workers end the step they are at, else their leases run out; then a last
-        round of the relay. Whatever does not end is left behind: the process has 25 seconds."""
+        """Consumers first, so that nothing new comes in; workers end the step they are at, else it is rolled back or its lease runs
+        out; then a last round of the relay. Whatever does not end is left behind: the process has 25 seconds."""
         await self.transport.stop_consuming()
         for runner in self.runners:
             runner.stop()

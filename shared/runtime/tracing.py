@@ -4,17 +4,19 @@ Spans carry names and counts; never keys, bodies or exception texts, which may b
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanContext, SpanKind
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 LINKS_MAX = 100
+QUIET: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False}
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("kaipiao.runtime")
 
@@ -45,7 +47,7 @@ def trace_id() -> str | None:
 def continuing(name: str, parent: str | None, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
     """A span under a stored `traceparent`."""
     context = _propagator.extract({"traceparent": parent}) if parent else None
-    with _tracer.start_as_current_span(name, context=context, kind=kind, record_exception=False):
+    with _failing(_tracer.start_as_current_span(name, context=context, kind=kind, **QUIET)):
         yield
 
 
@@ -61,10 +63,22 @@ def consuming(consumer: str, topic: str, parents: Sequence[str | None]) -> Itera
         "messaging.consumer.group.name": consumer,
         "messaging.batch.message_count": len(parents),
     }
-    with _tracer.start_as_current_span(
-        f"{topic} process", kind=SpanKind.CONSUMER, links=links, attributes=attributes, record_exception=False
+    named = f"{topic} process"
+    with _failing(
+        _tracer.start_as_current_span(named, kind=SpanKind.CONSUMER, links=links, attributes=attributes, **QUIET)
     ):
         yield
+
+
+@contextmanager
+def _failing(opened: AbstractContextManager[Span]) -> Iterator[None]:
+    """A span that fails says of what kind the error was, not its text."""
+    with opened as span:
+        try:
+            yield
+        except Exception as error:
+            span.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def _context(parent: str | None) -> SpanContext | None:

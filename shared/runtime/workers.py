@@ -1,10 +1,10 @@
 """Work that waits in rows. A `Worker` calls the outside world: claim with a lease in one transaction, call with none open, record the
 outcome in another. A crash between the two leaves an expired lease, and the next claim finds out what happened before it asks again.
-A `Job` needs nobody outside: one transaction does it all.
+A `Job` needs nobody outside: one transaction does it all. (A worker whose call does nothing may not keep its row locked while it works.)
 """
 
 import asyncio
-import time
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import structlog
-from asyncpg import Connection
+from asyncpg import Connection, QueryCanceledError
 
 from shared.contracts.message import Message
 from shared.runtime import tracing
 from shared.runtime.clock import Clock
 from shared.runtime.database import WEATHER, Database, caused_by
-from shared.runtime.metrics import WORK_SECONDS
+from shared.runtime.metrics import SET_ASIDE, WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 
 OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
@@ -28,6 +28,7 @@ LOOK_PAUSE_SECONDS = 0.1
 """Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
 
 SET_ASIDE_SECONDS = 60.0
+"""How long a row rests whose job failed."""
 
 C = TypeVar("C")
 A = TypeVar("A")
@@ -106,15 +107,6 @@ class Runner(ABC, Generic[W]):
         with tracing.continuing(f"{self.worker.name} {what}", getattr(claimed, "traceparent", None)):
             yield
 
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        began, ended = time.perf_counter(), "failed"
-        try:
-            yield
-            ended = "done"
-        finally:
-            WORK_SECONDS.labels(self.worker.name, ended).observe(time.perf_counter() - began)
-
 
 class WorkerRunner(Runner[Worker[Any, Any]]):
     """The three steps are public because the simulation schedules them one by one."""
@@ -138,7 +130,7 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
         claimed = await self.claim()
         if claimed is None:
             return False
-        with self._timed():
+        with WORK_SECONDS.labels(self.worker.name, "done").time():
             answer = await self.call(claimed)
         await self._outcome_in_any_weather(claimed, answer)
         return True
@@ -162,24 +154,30 @@ class JobRunner(Runner[Job[Any]]):
                 claimed = await self.worker.claim(db, self._clock.real(), self._clock.now())
                 if claimed is None:
                     return False
-                with self._working("job", claimed), self._timed():
+                with self._working("job", claimed), WORK_SECONDS.labels(self.worker.name, "done").time():
                     await caused_by(db, tracing.traceparent())
                     messages = await self.worker.work(claimed, db, self._clock.now())
                     await self._outbox.write(db, messages, tracing.traceparent())
-        except WEATHER:
-            raise
-        except Exception:
-            await self._set_aside(claimed)
+        except Exception as error:
+            # What takes longer than a statement may would take as long the next time.
+            if not isinstance(error, WEATHER) or isinstance(error, QueryCanceledError):
+                await self._set_aside(claimed)
             raise
         self._outbox.committed()
         return True
 
     async def _set_aside(self, claimed: object) -> None:
-        if claimed is not None and self.worker.set_aside is not None:
+        """In weather it is not, and comes again at once: what went wrong first is what counts."""
+        if claimed is None or self.worker.set_aside is None:
+            return
+        log.error("set_aside", worker=self.worker.name, row=str(claimed), seconds=SET_ASIDE_SECONDS)
+        SET_ASIDE.labels(self.worker.name).inc()
+        with contextlib.suppress(*WEATHER):
             async with self._database.transaction() as db:
                 await self.worker.set_aside(claimed, db, self._clock.real() + timedelta(seconds=SET_ASIDE_SECONDS))
 
 
 def runner_of(worker: AnyWorker, database: Database, outbox: Outbox, clock: Clock) -> WorkerRunner | JobRunner:
-    kind = JobRunner if isinstance(worker, Job) else WorkerRunner
-    return kind(worker, database, outbox, clock)  # type: ignore[arg-type]
+    if isinstance(worker, Job):
+        return JobRunner(worker, database, outbox, clock)
+    return WorkerRunner(worker, database, outbox, clock)

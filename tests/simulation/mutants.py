@@ -1,6 +1,6 @@
 """Deliberately broken variants. Each has to be caught by the invariant named here, on a recorded seed that is clean without it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +11,7 @@ from asyncpg import Connection
 from services.invoicing.adapters.port import Answer, Unknown
 from services.invoicing.domain import parts
 from services.invoicing.domain.parts import Change, Claimed
-from services.invoicing.store import claims
+from services.invoicing.store import claims, quotas
 from shared.domain.identifiers import serial_of
 from shared.runtime import outbox, store
 from shared.runtime.envelope import Envelope
@@ -26,6 +26,7 @@ async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: d
 
 _real_enter_inbox = store.enter_inbox
 _real_claim = claims.claim_due
+_real_count = quotas.count
 _real_decide = parts.decide
 _cursors: dict[str, int] = {}
 
@@ -79,8 +80,9 @@ def _timeout_is_failure(part: Claimed, answer: Answer) -> Change:
     return _real_decide(part, answer)
 
 
-async def _keep_quota(_: Connection, __: object) -> None:
-    """What was held for a part that came to nothing is never free again."""
+async def _keep_quota(db: Connection, seller: str, held: Mapping[str, int], issued: Mapping[str, int]) -> None:
+    """What was held for a part that came to an end is never free again."""
+    await _real_count(db, seller, {month: fen for month, fen in held.items() if fen > 0}, issued)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ MUTANTS = {
         "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
     ),
     "quota kept": Mutant(
-        "services.invoicing.store.quotas.release", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
+        "services.invoicing.store.quotas.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
     ),
     "cursor outbox": Mutant(
         "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 1

@@ -25,7 +25,7 @@ from tests.simulation.faults import Crash, FaultyDatabase, small_limits
 from tests.stage import Process, Stage
 from tests.world import FlowWorld, an_account
 
-START = datetime(2026, 3, 28, 9, tzinfo=SHANGHAI)
+START = datetime(2026, 3, 31, 23, 30, tzinfo=SHANGHAI)
 ACCOUNTS = (1, 2, 3)
 UNLUCKY = 3
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM")

@@ -488,7 +488,7 @@ class Player:
                 )
             played.cash[name] = (cash_fen, withdrawable_fen(cash_fen, deficit))
         for quota in await self.world.rows(
-            "invoicing", "SELECT sum(other_net_fen + issued_net_fen)::bigint AS fen FROM quota WHERE held_net_fen = 0"
+            "invoicing", "SELECT sum(other_net_fen + issued_net_fen + held_net_fen)::bigint AS fen FROM quota"
         ):
             played.quota_used_net_fen = quota["fen"]
         played.platform = [row for row in self.world.platform_log if row["event"] == "issued"]

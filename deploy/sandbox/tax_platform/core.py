@@ -9,7 +9,7 @@ its answer does not).
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -53,7 +53,7 @@ class Task:
     text: str = ""
     kind: str = "general"
     month: str = ""
-    """In which it was accepted."""
+    """In which it was accepted; of tasks from before there were quotas, none."""
 
     asked_net_fen: int = 0
 
@@ -177,9 +177,10 @@ class Platform:
 
     def _count(self, task: Task, issued_net_fen: int) -> None:
         """What was accepted has come to an end; what is issued counts in this month, whenever it was accepted."""
-        accepted = self._storage.quota(task.seller_tax_id, task.month)
-        accepted.accepted_net_fen -= task.asked_net_fen
-        self._storage.put_quota(task.seller_tax_id, task.month, accepted)
+        if task.month:
+            accepted = self._storage.quota(task.seller_tax_id, task.month)
+            accepted.accepted_net_fen -= task.asked_net_fen
+            self._storage.put_quota(task.seller_tax_id, task.month, accepted)
         month = self._month()
         used = self._storage.quota(task.seller_tax_id, month)
         used.used_net_fen += issued_net_fen
@@ -257,38 +258,6 @@ def _rejected(code: str, text: str) -> Answer:
 
 def _digest(order: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(order, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-class Memory:
-    """Storage for one process's life: simulation and worked examples."""
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, Task] = {}
-        self.rows: list[dict[str, Any]] = []
-        self.quotas: dict[tuple[str, str], Quota] = {}
-        self._number = 0
-
-    def get(self, serial: str) -> Task | None:
-        return self.tasks.get(serial)
-
-    def put(self, task: Task) -> None:
-        self.tasks[task.serial] = task
-
-    def due(self, now: datetime) -> list[Task]:
-        return [task for task in self.tasks.values() if task.state == "processing" and task.due_at <= now]
-
-    def next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-    def quota(self, tax_id: str, month: str) -> Quota:
-        return replace(self.quotas.get((tax_id, month), Quota()))
-
-    def put_quota(self, tax_id: str, month: str, quota: Quota) -> None:
-        self.quotas[tax_id, month] = quota
-
-    def log(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
 
 
 def as_row(task: Task) -> str:

@@ -46,8 +46,7 @@ class DirectTaxPlatform:
         return heard(self._heard(self._fault(), lambda: self._platform.cancel(serial)))
 
     async def quota(self, tax_id: str, month: str) -> Answer:
-        """Faults are of calls about invoices."""
-        return understood(self._platform.quota(tax_id, month))
+        return self._heard(self._fault(), lambda: self._platform.quota(tax_id, month))
 
     def _heard(self, fault: str, act: Callable[[], Told]) -> Answer:
         """A caller that waits no longer than for the other faults hears nothing of a slow answer either."""

@@ -52,7 +52,8 @@ NEXT_STATUS: dict[tuple[str, str], str] = {
     (QUEUED, "cancelled"): VOIDED,
     (QUEUED, "short"): WAITING_QUOTA,
     (WAITING_QUOTA, "cancelled"): VOIDED,
-    (WAITING_QUOTA, "held"): QUEUED,
+    (WAITING_QUOTA, "short"): WAITING_QUOTA,
+    (WAITING_QUOTA, "fits"): QUEUED,
     (SUBMITTING, "short"): WAITING_QUOTA,
     (SUBMITTING, "claimed"): SUBMITTING,
     (SUBMITTING, "unsettled"): SUBMITTING,
@@ -65,7 +66,7 @@ NEXT_STATUS: dict[tuple[str, str], str] = {
 POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 """How long to wait before looking again at what the platform is working on; the last one repeats."""
 UNKNOWN_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
-"""How long to wait before asking again when no answer came; the last one repeats. Never given up by time."""
+"""How long to wait before asking again when no answer came, the first time, the second time in a row …; never given up by time."""
 CANCELLED = "CANCELLED"
 QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
 """Refused for now: the same serial may be submitted again when the quota is raised."""
@@ -101,6 +102,7 @@ class Claimed:
     serial: str
     step: str
     tries: int
+    unheard: int
     epoch: int
     claimed_at: datetime
     printed_at: datetime
@@ -128,6 +130,7 @@ class Change:
     reason: str | None = None
     text: str | None = None
     cancel_heard: bool = False
+    unheard: int = 0
 
     @property
     def fact(self) -> bool:
@@ -151,7 +154,7 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case NotFound() if part.cancel_reason is not None:  # never arrived, and shall not any more
             return Change("cancelled", reason=part.cancel_reason)
         case NotFound():
-            return Change("unsettled", next_step="submit", due_at=part.claimed_at)
+            return Change("unsettled", next_step="submit", due_at=part.claimed_at, unheard=part.unheard)
         case Cancelled():
             return Change("cancelled", reason=part.cancel_reason or CANCELLED)
         case CancelHeard():
@@ -159,9 +162,12 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Rejected(code=code, text=text):  # believed only when a query says so too
             return _saying(Change("unsettled", due_at=part.claimed_at), code, text)
         case Accepted() | Duplicate() | Processing():
-            return Change("unsettled", due_at=_after(part, POLL_SECONDS), reason=part.reason, text=part.text)
+            due_at = _after(part, POLL_SECONDS, part.tries)
+            return Change("unsettled", due_at=due_at, reason=part.reason, text=part.text)
         case _:
-            return Change("unsettled", due_at=_after(part, UNKNOWN_SECONDS), reason=part.reason, text=part.text)
+            unheard = part.unheard + 1
+            due_at = _after(part, UNKNOWN_SECONDS, unheard)
+            return Change("unsettled", due_at=due_at, reason=part.reason, text=part.text, unheard=unheard)
 
 
 def _issued(part: Claimed, answer: Issued) -> Change:
@@ -181,8 +187,8 @@ def _saying(change: Change, code: str, text: str) -> Change:
     return replace(change, reason=code if plain else REFUSED, text=printable)
 
 
-def _after(part: Claimed, pauses: Sequence[float]) -> datetime:
-    return part.claimed_at + timedelta(seconds=pauses[min(part.tries, len(pauses)) - 1])
+def _after(part: Claimed, pauses: Sequence[float], times: int) -> datetime:
+    return part.claimed_at + timedelta(seconds=pauses[min(times, len(pauses)) - 1])
 
 
 def facts_of(part: Claimed, change: Change, status: str | None) -> list[PartFact]:
@@ -216,7 +222,7 @@ def facts_of(part: Claimed, change: Change, status: str | None) -> list[PartFact
 
 
 def voided(parts: Sequence[Claimed]) -> list[PartFact]:
-    """What is told of parts that were cancelled before anybody took them."""
+    """What is told of parts that were cancelled while they were not with the platform."""
     return [fact for part in parts for fact in facts_of(part, Change("cancelled", reason=part.cancel_reason), VOIDED)]
 
 

@@ -1,8 +1,9 @@
-"""What a seller may issue in a calendar month, tax not included (R-13): each part holds its net amount before it is submitted.
+"""What a seller may issue in a calendar month, tax not included (R-13): a part holds its net amount from its submission to its end.
 
-The platform counts, and has the last word. What it says is used contains what of ours was issued when it was asked; the rest is what
-it counts beside. That is too much if an invoice of ours came while it was asked, never too little, and right at the next look. As
-long as it has not said anything, parts are submitted: it refuses by itself what is too much.
+The platform counts what all systems of a seller issue, and has the last word. What it says is used contains what we know to be issued;
+the rest is what it counts beside. That is too much as long as an invoice of ours exists that we have not heard of, because it is
+held as well; then it is right at the next look. As long as the platform has said nothing, parts are submitted, and it refuses by
+itself what is too much.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from services.invoicing.adapters.port import Answer, QuotaTold
 from shared.contracts.invoicing import PartWaitsForQuota
 
 LOOK_SECONDS = 60.0
-"""How often the platform is asked about a month that is in use, and how often a part that waits looks by itself."""
+"""How often the platform is asked about a month in use, and how often a part that waits looks by itself."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Asked:
     legal_entity: str
     month: str
     issued_net_fen: int
+    ask_at: datetime
+    """When it is asked next; whoever asks meanwhile has newer figures."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the platform allows, and what it counts beside ours."""
+    """What the platform allows, and what it counts beside ours; less than nothing if it does not count all of ours."""
 
     limit_net_fen: int
     other_net_fen: int
@@ -36,39 +39,38 @@ def told(asked: Asked, answer: Answer) -> Told | None:
     """None: nothing was said, what was known stays."""
     if not isinstance(answer, QuotaTold):
         return None
-    return Told(answer.limit_net_fen, max(answer.used_net_fen - asked.issued_net_fen, 0))
+    return Told(answer.limit_net_fen, answer.used_net_fen - asked.issued_net_fen)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A part that was too much for what was left. `traceparent` is that of its request."""
+    """A part that is too much for what is left of the month, or was refused as too much; left is None if the platform has not said."""
 
     account_id: int
     part_id: int
     request_id: int
     legal_entity: str
     net_fen: int
-    waiting_since: datetime | None
+    status: str
+    told_month: str | None
+    month: str
+    left_net_fen: int | None
     claimed_at: datetime
     traceparent: str | None
 
     @property
+    def fits(self) -> bool:
+        """Whether it may go on. One that was refused is told to wait first, whatever we believe is left."""
+        return self.told_month is not None and (self.left_net_fen is None or self.left_net_fen >= self.net_fen)
+
+    @property
     def look_at(self) -> datetime:
-        return self.claimed_at + timedelta(seconds=LOOK_SECONDS)
+        return self.claimed_at + timedelta(seconds=0.0 if self.fits else LOOK_SECONDS)
 
 
-@dataclass(frozen=True)
-class Found:
-    """Whether there is enough of the month for the part, and what was left of it."""
-
-    month: str
-    held: bool
-    left_net_fen: int
-
-
-def waits(part: Waiting, found: Found) -> list[PartWaitsForQuota]:
-    """Said once, of each part that has to wait."""
-    if found.held or part.waiting_since is not None:
+def waits(part: Waiting) -> list[PartWaitsForQuota]:
+    """Said once a month, of each part that has to wait."""
+    if part.fits or part.told_month == part.month:
         return []
     return [
         PartWaitsForQuota(
@@ -76,8 +78,8 @@ def waits(part: Waiting, found: Found) -> list[PartWaitsForQuota]:
             request_id=part.request_id,
             part_id=part.part_id,
             legal_entity=part.legal_entity,
-            month=found.month,
+            month=part.month,
             needed_net_fen=part.net_fen,
-            left_net_fen=found.left_net_fen,
+            left_net_fen=None if part.left_net_fen is None else max(part.left_net_fen, 0),
         )
     ]

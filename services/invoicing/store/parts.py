@@ -22,6 +22,7 @@ from services.invoicing.store.claims import CLAIMED, claimed
 from services.invoicing.store.documents import add_document_job
 from services.invoicing.store.history import tell_history
 from shared.contracts.ledger import BalanceReserved
+from shared.domain.calendar import cycle_of
 from shared.domain.identifiers import serial_of
 
 
@@ -63,8 +64,8 @@ async def add(db: Connection, fact: BalanceReserved, parts: Sequence[Part]) -> N
         )
 
 
-async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claimed]:
-    """Those that are not with the platform; a worker that is taking one now is waited for."""
+async def void_unsubmitted(db: Connection, ask: Cancel, now: datetime) -> list[Claimed]:
+    """Those that are not with the platform, and hold no quota; a worker that is taking one now is waited for."""
     await db.execute(
         "SELECT FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_id FOR UPDATE",
         ask.account_id,
@@ -73,14 +74,13 @@ async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claime
     rows = await db.fetch(
         f"""
         WITH mine AS (
-            SELECT account_id, part_id, status AS before, quota_month AS held_in FROM part
+            SELECT account_id, part_id, status AS before FROM part
             WHERE account_id = $1 AND request_id = $2 AND status IN ('queued', 'waiting_quota')
         ), voided AS (
-            UPDATE part p SET status = 'voided', reason = $3, quota_month = NULL FROM mine
-            WHERE p.account_id = mine.account_id AND p.part_id = mine.part_id RETURNING p.*, mine.before, mine.held_in
+            UPDATE part p SET status = 'voided', reason = $3 FROM mine
+            WHERE p.account_id = mine.account_id AND p.part_id = mine.part_id RETURNING p.*, mine.before
         )
-        SELECT {CLAIMED}, 'submit' AS step, p.before, p.held_in
-        FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
+        SELECT {CLAIMED}, p.before FROM voided p JOIN request r USING (account_id, request_id) ORDER BY p.part_no
         """,
         ask.account_id,
         ask.request_id,
@@ -88,8 +88,7 @@ async def void_queued(db: Connection, ask: Cancel, now: datetime) -> list[Claime
     )
     for row in rows:
         await tell_history(db, row["account_id"], row["part_id"], row["before"], "voided", now)
-    await quotas.release(db, [(row["legal_entity"], row["held_in"], row["net_fen"]) for row in rows])
-    return [claimed(row, now, now) for row in rows]
+    return [claimed(row, "submit", now, now) for row in rows]
 
 
 async def hurry(db: Connection, ask: Cancel) -> None:
@@ -129,7 +128,8 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
         """
         UPDATE part SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, number = $6, issued_at = $7,
             specimen = $8, reason = $9, text = $10, qr = $11, recheck = false, cancel_heard = cancel_heard OR $12,
-            quota_month = CASE WHEN $3 = 'submitting' THEN quota_month END, waiting_since = NULL
+            quota_month = CASE WHEN $3 = 'submitting' THEN quota_month END,
+            unheard = $13
         WHERE account_id = $1 AND part_id = $2
         """,
         part.account_id,
@@ -144,6 +144,7 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
         made.text,
         made.qr,
         made.cancel_heard,
+        made.unheard,
     )
     if made.number is not None:
         await db.execute(
@@ -162,9 +163,9 @@ async def change(db: Connection, part: Claimed, made: Change, now: datetime) -> 
 
 async def _settle_quota(db: Connection, part: Claimed, made: Change, month: str | None) -> None:
     """What was held is used, or free again; what the platform called too much, it is asked about."""
-    await quotas.release(db, [(part.legal_entity, month, part.net_fen)])
-    if made.issued_at is not None:
-        await quotas.use(db, part.legal_entity, part.net_fen, made.issued_at)
+    held = {} if month is None else {month: -part.net_fen}
+    issued = {} if made.issued_at is None else {cycle_of(made.issued_at): part.net_fen}
+    await quotas.count(db, part.legal_entity, held, issued)
     if made.event == "short" and month is not None:
         await quotas.ask_soon(db, part.legal_entity, month)
 
@@ -173,7 +174,7 @@ async def _rest(db: Connection, part: Claimed, made: Change) -> None:
     """A part that has ended stays as it is; while the platform's answer is open, it is asked again."""
     await db.execute(
         """
-        UPDATE part SET recheck = recheck AND $4, due_at = coalesce($5, due_at), lease_until = NULL
+        UPDATE part SET recheck = recheck AND $4, due_at = coalesce($5, due_at), lease_until = NULL, unheard = $6
         WHERE account_id = $1 AND part_id = $2 AND epoch = $3
         """,
         part.account_id,
@@ -181,17 +182,18 @@ async def _rest(db: Connection, part: Claimed, made: Change) -> None:
         part.epoch,
         made.event == "unsettled",
         made.due_at,
+        made.unheard,
     )
 
 
 async def look_again(db: Connection, serial: str) -> None:
-    """Due at once, for a query, unless there is a document already."""
+    """Due at once, for a query, unless there is a document already, or it waits to be submitted again."""
     await db.execute(
         """
-        UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('waiting_quota', 'failed', 'voided')
+        UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('failed', 'voided')
         FROM platform_serial s
         WHERE s.serial = $1 AND p.account_id = s.account_id AND p.part_id = s.part_id
-            AND p.status IN ('queued', 'waiting_quota', 'submitting', 'failed', 'voided')
+            AND p.status IN ('queued', 'submitting', 'failed', 'voided')
         """,
         serial,
     )

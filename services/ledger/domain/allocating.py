@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from services.ledger.domain import limits
@@ -26,8 +27,16 @@ class Allocation:
     account_id: int
     request_id: int
     reservation_id: int
-    ask: ReserveBalance
+    asked: str
     traceparent: str | None
+
+    @cached_property
+    def ask(self) -> ReserveBalance:
+        """Read when it is worked on: one that cannot be read is the trouble of this reservation only."""
+        return ReserveBalance.model_validate_json(self.asked)
+
+    def __str__(self) -> str:
+        return f"request {self.request_id} of account {self.account_id}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,9 @@ class Remainder:
     @property
     def traceparent(self) -> str | None:
         return self.job.traceparent
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.job}"
 
 
 class Share(NamedTuple):

@@ -94,6 +94,9 @@ class Waiting:
     after_place: int
     traceparent: str | None
 
+    def __str__(self) -> str:
+        return f"{self.order.cause}, reservation {self.order.reservation_id} of account {self.order.account_id}"
+
     @property
     def bucket(self) -> str:
         return PASSES[self.order.wanted][self.pass_no]

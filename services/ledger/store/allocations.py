@@ -1,11 +1,11 @@
 """Large reservations: the sums held at once, the items in bounded steps, each a transaction of its own.
 
-What is due is locked as it is found, and is as it is now: PostgreSQL looks again at a row that changed before it had the lock.
+What is due is locked as it is found, and is as it is now: PostgreSQL looks again at a row that changed before it had the lock. What it
+looked up in other rows may be older; it errs to one side only, for once the sums are held a reservation's remainders only become fewer.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from asyncpg import Connection, Record
 
@@ -55,15 +55,11 @@ async def _next(db: Connection, due: str, at: datetime) -> Allocation | None:
     row = await db.fetchrow(
         f"""
         SELECT {JOB} FROM allocation a WHERE {due} AND again_at <= $1
-        ORDER BY arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY again_at, arrived_at, account_id, request_id LIMIT 1 FOR UPDATE SKIP LOCKED
         """,
         at,
     )
-    return None if row is None else _job(dict(row))
-
-
-def _job(row: dict[str, Any]) -> Allocation:
-    return Allocation(**row | {"ask": ReserveBalance.model_validate_json(row["ask"])})
+    return None if row is None else Allocation(*row)
 
 
 async def next_remainder(db: Connection, at: datetime, _: datetime) -> Remainder | None:
@@ -71,8 +67,8 @@ async def next_remainder(db: Connection, at: datetime, _: datetime) -> Remainder
     row = await db.fetchrow(
         f"""
         SELECT {", ".join(f"a.{name}" for name in JOB.split(", "))}, {", ".join(f"r.{name}" for name in REMAINDER.split(", "))}
-        FROM remainder r JOIN allocation a ON a.reservation_id = r.reservation_id WHERE NOT {SHORT} AND r.again_at <= $1
-        ORDER BY a.arrived_at, a.reservation_id, r.account_id, r.cycle, r.subject, r.content, r.opens_at
+        FROM remainder r JOIN allocation a ON a.reservation_id = r.reservation_id WHERE NOT {SHORT} AND NOT r.short AND r.again_at <= $1
+        ORDER BY r.again_at, a.arrived_at, a.reservation_id, r.account_id, r.cycle, r.subject, r.content, r.opens_at
         LIMIT 1 FOR UPDATE OF r SKIP LOCKED
         """,
         at,
@@ -81,7 +77,7 @@ async def next_remainder(db: Connection, at: datetime, _: datetime) -> Remainder
         return None
     *job, account_id, subject, cycle, content, opens_at, fen, after_at, after_id = tuple(row)
     key = SumKey(account_id, subject, cycle, content, opens_at)
-    return Remainder(_job(dict(zip(JOB.split(", "), job, strict=True))), key, fen, after_at, after_id)
+    return Remainder(Allocation(*job), key, fen, after_at, after_id)
 
 
 async def set_aside(job: Allocation, db: Connection, until: datetime) -> None:

@@ -57,7 +57,7 @@ async def next_order(db: Connection, at: datetime, _: datetime) -> Waiting | Non
         SELECT {ORDER} FROM booking b WHERE again_at <= $1 AND NOT EXISTS (
             SELECT FROM booking e WHERE e.account_id = b.account_id AND e.reservation_id = b.reservation_id
                 AND e.booking_id < b.booking_id)
-        ORDER BY booking_id LIMIT 1 FOR UPDATE SKIP LOCKED
+        ORDER BY again_at, booking_id LIMIT 1 FOR UPDATE SKIP LOCKED
         """,
         at,
     )

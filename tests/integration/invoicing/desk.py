@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.invoicing import handlers
-from services.invoicing.adapters.port import Answer, QuotaTold
+from services.invoicing.adapters.port import Answer, QuotaTold, Unknown
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
@@ -108,7 +108,8 @@ class Desk:
         return answer.request_id
 
     async def cancelled(self, request_id: int) -> tuple[str | Refused, list[Message]]:
-        async with self.database.transaction() as db:
+        """With the rights of whoever acts for a customer."""
+        async with self.database.transaction(account_id=1) as db:
             return await handlers.cancel_request(Cancel(1, request_id), db, NOW)
 
     # what the workers do
@@ -132,13 +133,14 @@ class Desk:
         await self.reserved(request_id, gross_fen)
         return request_id
 
-    async def told_quota(self, limit_net_fen: int, used_net_fen: int = 0, at: datetime = NOW) -> bool:
-        """What the platform says when it is asked; whether it was."""
+    async def told_quota(self, limit_net_fen: int | None, used_net_fen: int = 0, at: datetime = NOW) -> bool:
+        """What the platform says when it is asked, None being nothing; whether it was asked."""
         async with self.database.transaction() as db:
             asked = await quotas.claim_due(db, at, at)
         if asked is not None:
             async with self.database.transaction() as db:
-                await handlers.quota_told(asked, QuotaTold(limit_net_fen, used_net_fen), db, at)
+                answer = Unknown("timeout") if limit_net_fen is None else QuotaTold(limit_net_fen, used_net_fen)
+                await handlers.quota_told(asked, answer, db, at)
         return asked is not None
 
     async def looked(self, at: datetime = NOW) -> list[Message] | None:

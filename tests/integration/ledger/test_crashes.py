@@ -380,7 +380,11 @@ async def told(stand: Stand, story: Story, account_id: int, kind: str = "", plac
 
 
 @pytest.mark.parametrize(
-    ("story", "kind"), [*((story, "process") for story in STORIES), (billing, "connection"), (reserving, "connection")]
+    ("story", "kind"),
+    [
+        *((story, "process") for story in STORIES),
+        *((story, "connection") for story in (billing, reserving, allocating, booking)),
+    ],
 )
 async def test_a_crash_anywhere_changes_nothing(stand: Stand, story: Story, kind: str) -> None:
     await told(stand, story, account_id=1)

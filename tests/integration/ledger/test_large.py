@@ -4,15 +4,16 @@ The limits are lowered to three and two, so that six orders of one yuan are many
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
+from pydantic import ValidationError
 
 from services.ledger import handlers
 from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.store import allocations, bookings, pages
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
     AmountInvoiced,
@@ -25,7 +26,7 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message, Park, Unacceptable
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger, a_part, few_at_once
+from tests.integration.ledger.books import ALLOCATING, MARCH_20, Ledger, a_part, few_at_once
 from tests.integration.ledger.checking import holds
 
 pytestmark = pytest.mark.database
@@ -631,3 +632,67 @@ async def test_a_large_one_that_is_refused_after_all_gives_back_in_steps(desk: D
     assert await desk.figures() == (0, 0, 570, 0)
     assert await desk.ask() == said
     await desk.rests()
+
+
+# what cannot be worked off
+
+
+Aside = tuple[Callable[..., Any], Callable[..., Any], int]
+ASIDE: dict[str, Aside] = {
+    "hold": (allocations.next_wanted, allocations.set_aside, 0),
+    "take": (allocations.next_remainder, allocations.set_remainder_aside, 1),
+    "answer": (allocations.next_taken, allocations.set_aside, STEPS - 1),
+}
+REST = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("name", ASIDE)
+async def test_a_row_that_is_set_aside_rests_and_lets_others_pass(name: str, desk: Desk) -> None:
+    claim, set_aside, before = ASIDE[name]
+    other = Desk(desk.ledger, account_id=2)
+    for one in (desk, other):
+        await one.opened()
+        await one.ask()
+    for _ in range(2 * before):
+        await desk.ledger.job(*ALLOCATING[0]) or await desk.ledger.job(*ALLOCATING[2])
+    async with desk.ledger.database.transaction() as db:
+        await set_aside(await claim(db, MARCH_20, MARCH_20), db, MARCH_20 + REST)
+        found = await claim(db, MARCH_20, MARCH_20)
+        assert getattr(found, "job", found).account_id == 2, "its own rests"
+        await set_aside(found, db, MARCH_20 + 2 * REST)
+        assert await claim(db, MARCH_20 + REST - timedelta(seconds=1), MARCH_20) is None
+        found = await claim(db, MARCH_20 + 3 * REST, MARCH_20)
+        assert getattr(found, "job", found).account_id == 1, "who rests longer comes later"
+
+
+async def test_orders_behind_one_that_is_set_aside_wait_and_those_on_other_reservations_do_not(desk: Desk) -> None:
+    other = Desk(desk.ledger, account_id=2)
+    for one in (desk, other):
+        await one.opened()
+        await one.held()
+    for _ in range(2):
+        await desk.release()
+    await other.release()
+    async with desk.ledger.database.transaction() as db:
+        first = await bookings.next_order(db, MARCH_20, MARCH_20)
+        assert first is not None
+        await bookings.set_aside(first, db, MARCH_20 + REST)
+        passing = await bookings.next_order(db, MARCH_20, MARCH_20)
+        assert passing is not None
+        assert (first.order.account_id, passing.order.account_id) == (1, 2)
+        await bookings.set_aside(passing, db, MARCH_20 + 2 * REST)
+        assert await bookings.next_order(db, MARCH_20, MARCH_20) is None, "the second waits behind the first"
+        again = await bookings.next_order(db, MARCH_20 + 3 * REST, MARCH_20)
+        assert again is not None
+        assert again.booking_id == first.booking_id
+
+
+async def test_a_question_that_cannot_be_read_any_more_holds_nobody_up(desk: Desk) -> None:
+    await desk.opened()
+    await desk.ask()
+    async with desk.ledger.database.transaction() as db:
+        await db.execute("UPDATE allocation SET ask = '{}'")
+        found = await allocations.next_wanted(db, MARCH_20, MARCH_20)
+        assert found is not None, "it is found, and so can be set aside"
+        with pytest.raises(ValidationError):
+            _ = found.ask

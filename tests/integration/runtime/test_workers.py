@@ -1,5 +1,5 @@
-"""What workers do in weather and at a graceful end: an outcome is tried again, the step they are at is ended, and one that does not
-end is left behind, as is a connection it took with it."""
+"""What jobs do with a row they fail at. What workers do in weather and at a graceful end: an outcome is tried again, the step they are
+at is ended, and one that does not end is left behind, as is a connection it took with it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from asyncpg import Connection, DeadlockDetectedError, InterfaceError
+from asyncpg import Connection, DeadlockDetectedError, InterfaceError, LockNotAvailableError, QueryCanceledError
 
 from shared.contracts.message import Message
 from shared.runtime import database as databases
@@ -124,12 +124,13 @@ class Rows:
         self.waiting = [1, 2, 3]
         self.aside: dict[int, datetime] = {}
         self.done: list[int] = []
+        self.transaction = ""
 
     async def claim(self, _: Connection, at: datetime, __: datetime) -> int | None:
         return next((row for row in self.waiting if self.aside.get(row, at) <= at), None)
 
     async def work(self, row: int, db: Connection, _: datetime) -> Sequence[Message]:
-        await db.execute("SELECT 1")
+        self.transaction = await db.fetchval("SELECT pg_current_xact_id()::text")
         if row == 1 and self.error is not None:
             raise self.error
         self.waiting.remove(row)
@@ -137,7 +138,7 @@ class Rows:
         return []
 
     async def set_aside(self, row: int, db: Connection, until: datetime) -> None:
-        assert await db.fetchval("SELECT true"), "it is a new transaction"
+        assert await db.fetchval("SELECT pg_xact_status($1::text::xid8)", self.transaction) == "aborted"
         self.aside[row] = until
 
 
@@ -148,10 +149,13 @@ def job_of(rows: Rows, database: Database, folder: Path, clock: VirtualClock) ->
     return runner
 
 
-async def test_a_row_whose_job_fails_is_set_aside_and_the_others_go_on(database: Database, tmp_path: Path) -> None:
-    rows, clock = Rows(KeyError("a bug")), VirtualClock(NOW)
+@pytest.mark.parametrize("error", [KeyError("a bug"), QueryCanceledError("statement timeout")], ids=["bug", "too slow"])
+async def test_a_row_whose_job_fails_is_set_aside_and_the_others_go_on(
+    error: Exception, database: Database, tmp_path: Path
+) -> None:
+    rows, clock = Rows(error), VirtualClock(NOW)
     runner = job_of(rows, database, tmp_path, clock)
-    with pytest.raises(KeyError):
+    with pytest.raises(type(error)):
         await runner.step()
     assert [await runner.step() for _ in range(3)] == [True, True, False]
     assert (rows.done, rows.aside) == ([2, 3], {1: NOW + timedelta(seconds=workers.SET_ASIDE_SECONDS)})
@@ -159,6 +163,17 @@ async def test_a_row_whose_job_fails_is_set_aside_and_the_others_go_on(database:
     clock.advance(workers.SET_ASIDE_SECONDS)
     assert await runner.step()
     assert rows.done == [2, 3, 1]
+
+
+async def test_a_bug_is_told_also_when_its_row_cannot_be_set_aside(database: Database, tmp_path: Path) -> None:
+    rows = Rows(KeyError("a bug"))
+
+    async def in_weather(*_: object) -> None:
+        raise LockNotAvailableError
+
+    rows.set_aside = in_weather  # type: ignore[assignment,method-assign]
+    with pytest.raises(KeyError):
+        await job_of(rows, database, tmp_path, VirtualClock(NOW)).step()
 
 
 async def test_a_job_in_weather_is_not_set_aside(database: Database, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ PART = Claimed(
     serial="0" * 20,
     step="submit",
     tries=1,
+    unheard=0,
     epoch=1,
     claimed_at=NOW,
     printed_at=NOW,
@@ -90,12 +91,29 @@ def test_what_is_refused_for_quota_may_be_submitted_again_unless_it_was_cancelle
     assert parts.decide(asked, ISSUED).event == "issued"
 
 
-@pytest.mark.parametrize("tries", [1, 2, 3, 10, 1000])
-def test_no_number_of_timeouts_makes_a_failure(tries: int) -> None:
-    change = parts.decide(replace(PART, tries=tries), Unknown("timeout"))
-    assert change.event == "unsettled"
+@pytest.mark.parametrize("unheard", [0, 1, 2, 3, 10, 1000])
+def test_no_number_of_timeouts_makes_a_failure(unheard: int) -> None:
+    change = parts.decide(replace(PART, unheard=unheard), Unknown("timeout"))
+    assert (change.event, change.unheard) == ("unsettled", unheard + 1)
     assert change.due_at is not None
     assert timedelta(0) < change.due_at - NOW <= timedelta(hours=1)
+
+
+def test_submissions_that_get_no_answer_are_further_and_further_apart_though_queries_are_answered() -> None:
+    part, pauses = PART, []
+    for _ in UNKNOWN_SECONDS:
+        lost = parts.decide(replace(part, step="submit"), Unknown("HTTP 503"))
+        assert lost.due_at is not None
+        pauses.append((lost.due_at - NOW).total_seconds())
+        asked = parts.decide(replace(part, step="query", unheard=lost.unheard), NotFound())
+        part = replace(part, unheard=asked.unheard)
+    assert tuple(pauses) == UNKNOWN_SECONDS
+
+
+def test_one_lost_answer_is_asked_for_soon_however_often_the_platform_was_asked() -> None:
+    change = parts.decide(replace(PART, tries=1000), Unknown("timeout"))
+    assert change.due_at == NOW + timedelta(seconds=UNKNOWN_SECONDS[0])
+    assert parts.decide(replace(PART, unheard=5), Processing()).unheard == 0
 
 
 @pytest.mark.parametrize("status", ["queued", "waiting_quota", "submitting", "failed", "voided"])

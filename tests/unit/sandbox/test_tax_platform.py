@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from deploy.sandbox.tax_platform.core import Memory, Platform, Storage
+from deploy.sandbox.tax_platform.core import Platform, Storage
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
+from deploy.sandbox.tax_platform.memory import Memory
 from services.invoicing.adapters.port import (
     Accepted,
     BlueOrder,
