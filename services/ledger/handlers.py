@@ -50,18 +50,17 @@ async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> lis
 
 
 async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) -> list[Message]:
-    earlier = await reservations.earlier(db, ask)
+    earlier, reservation_id = await reservations.earlier(db, ask)
     selected = await selections.select(db, ask, now)
-    reservation_id = await reservations.next_id(db)
     decision = reserving.reserve(ask, earlier, selected, reservation_id, now)
     await allocations.queue(db, ask, decision, reservation_id, now)
     return await _decided(decision, db, now)
 
 
 async def offset_deficit(ask: OffsetDeficit, db: Connection, now: datetime) -> list[Message]:
-    earlier = await reservations.earlier(db, ask)
+    earlier, reservation_id = await reservations.earlier(db, ask)
     selected = await selections.select(db, ask, now)
-    return await _decided(reserving.offset(ask, earlier, selected, await reservations.next_id(db), now), db, now)
+    return await _decided(reserving.offset(ask, earlier, selected, reservation_id, now), db, now)
 
 
 async def _decided(decision: Decision, db: Connection, now: datetime) -> list[Message]:

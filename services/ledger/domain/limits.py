@@ -8,5 +8,5 @@ GROUPS_MAX = 500
 """Groups and offsets of one answer, which has to fit into a message. Each item may print another spec, so there may be many."""
 OFFSETS_MAX = 200
 """Offsets of a large reservation's answer, whose groups are counted only later; groups and offsets together still fit."""
-CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 128, 4, 2048
+CHUNK_FIRST, CHUNK_GROWS, CHUNK_MAX = 32, 4, 2048
 """Items looked at for a reservation by amount: at first, how that grows, and at most."""

@@ -8,7 +8,7 @@ from asyncpg import Connection
 from services.ledger.domain.booking import CAUSES, Booking, Held, Holding, Order, Paid
 from services.ledger.domain.moves import DueRefund
 from services.ledger.domain.netting import Offset
-from services.ledger.domain.reserving import Answer, Ask, Decision
+from services.ledger.domain.reserving import Answer, Ask, Decision, Taken
 from shared.contracts.invoicing import PartFact
 from shared.contracts.ledger import BalanceReserved, OffsetPair, ReservationImpaired, ReservationRefused
 
@@ -28,26 +28,20 @@ def credited_cause(order: Order) -> str | None:
     return CAUSES["issued"].format(order.part_id) if order.wanted == "credited" else None
 
 
-async def earlier(db: Connection, ask: Ask) -> Decision | None:
-    """What was decided for this request before, whoever asks again; a large one may still be in work."""
+async def earlier(db: Connection, ask: Ask) -> tuple[Decision | None, int]:
+    """What was decided for this request before, whoever asks again; a large one may still be in work. And an id, should it be new."""
     row = await db.fetchrow(
         """
-        SELECT r.answer_type, r.answer FROM (SELECT $1::bigint AS account_id, $2::bigint AS request_id) me
+        SELECT r.answer_type, r.answer, r.request_id IS NOT NULL OR a.request_id IS NOT NULL AS known, nextval('reservation_id') AS id
+        FROM (SELECT $1::bigint AS account_id, $2::bigint AS request_id) me
             LEFT JOIN reservation r USING (account_id, request_id) LEFT JOIN allocation a USING (account_id, request_id)
-        WHERE r.request_id IS NOT NULL OR a.request_id IS NOT NULL
         """,
         ask.account_id,
         ask.request_id,
     )
-    if row is None:
-        return None
+    assert row is not None
     answer = None if row["answer"] is None else ANSWERS[row["answer_type"]].model_validate_json(row["answer"])
-    return Decision(answer, new=False)
-
-
-async def next_id(db: Connection) -> int:
-    reservation_id: int = await db.fetchval("SELECT nextval('reservation_id')")
-    return reservation_id
+    return Decision(answer, new=False) if row["known"] else None, row["id"]
 
 
 async def add(db: Connection, decision: Decision, now: datetime) -> None:
@@ -56,28 +50,21 @@ async def add(db: Connection, decision: Decision, now: datetime) -> None:
     if not decision.new or answer is None:
         return
     reservation_id = answer.reservation_id if isinstance(answer, BalanceReserved) else None
-    await add_answer(db, answer, reservation_id, now)
-    await db.execute(
-        """
-        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
-        SELECT $1, $2, t.* FROM unnest($3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::bigint[]) AS t
-        """,
-        answer.account_id,
-        reservation_id,
-        [one.item.account_id for one in decision.taken],
-        [one.item.item_id for one in decision.taken],
-        [one.group_no for one in decision.taken],
-        list(range(len(decision.taken))),
-        [one.amount_fen for one in decision.taken],
-    )
+    await add_answer(db, answer, reservation_id, now, decision.taken)
     await add_offsets(db, answer.account_id, reservation_id, decision.offsets)
 
 
-async def add_answer(db: Connection, answer: Answer, reservation_id: int | None, now: datetime) -> None:
+async def add_answer(
+    db: Connection, answer: Answer, reservation_id: int | None, now: datetime, taken: Sequence[Taken] = ()
+) -> None:
     """A refused request has an id only if something was taken for it and goes back."""
     await db.execute(
         """
-        INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
+        WITH answered AS (
+            INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
+        )
+        INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+        SELECT $1, $3, t.* FROM unnest($7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::bigint[]) AS t
         """,
         answer.account_id,
         answer.request_id,
@@ -85,6 +72,11 @@ async def add_answer(db: Connection, answer: Answer, reservation_id: int | None,
         type(answer).__name__,
         answer.model_dump_json(),
         now,
+        [one.item.account_id for one in taken],
+        [one.item.item_id for one in taken],
+        [one.group_no for one in taken],
+        list(range(len(taken))),
+        [one.amount_fen for one in taken],
     )
 
 

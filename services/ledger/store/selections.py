@@ -26,8 +26,8 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
     await db.execute(LOCK.format("pg_advisory_xact_lock_shared"), sorted(ask.accounts))
-    free = await _free_of_promised(db, ask)
-    owed, pooled = await _owed(db, ask, now), frozenset(ask.pooled)
+    free, owed = await _promised_and_owed(db, ask, now)
+    pooled = frozenset(ask.pooled)
     if ask.numbers:
         items = await _numbered(db, ask)
         return Selected(items, owed, await _not_items(db, ask, {item.number for item in items}), free, pooled)
@@ -46,10 +46,23 @@ async def alone(db: Connection, ask: Ask) -> None:
 
 async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
     """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    free = await _free_of_promised(db, ask)
-    owed = await _owed(db, ask, now)
+    free, owed = await _promised_and_owed(db, ask, now)
     found = await _payers(db, ask, owed, free, now)
     return Selected(_in_order(found), owed, pooled=frozenset(ask.pooled))
+
+
+async def _promised_and_owed(db: Connection, ask: Ask, now: datetime) -> tuple[Free, list[Owed]]:
+    """Mostly there is neither, and nothing to be locked."""
+    row = await db.fetchrow(
+        """
+        SELECT EXISTS (SELECT FROM remainder WHERE account_id = ANY ($1)) AS promised,
+            EXISTS (SELECT FROM item WHERE account_id = ANY ($1) AND invoiceable_fen < 0) AS owing
+        """,
+        list(ask.accounts),
+    )
+    assert row is not None
+    free = await _free_of_promised(db, ask) if row["promised"] else {}
+    return free, await _owed(db, ask, now) if row["owing"] else []
 
 
 async def _free_of_promised(db: Connection, ask: Ask) -> Free:
