@@ -194,6 +194,7 @@ LOOKS: dict[str, Callable[..., Differences]] = {
     "withdrawable_fen": _equal("withdrawable", lambda played, _: played.cash["A1"][1]),
     "invoice_count": _equal("count", lambda played, _: len([one for one in played.invoices if one["number"]])),
     "sum_gross_fen": _equal("sum", lambda played, _: sum(one["gross_fen"] for one in played.invoices if one["number"])),
+    "download_of_old_invoices": _equal("download", lambda played, _: played.downloads),
     "quota_used_net_fen": _equal("quota used", lambda played, _: played.quota_used_net_fen),
     "issued_at_provider": _equal("count", lambda played, _: len(played.platform)),
     **{

@@ -19,12 +19,15 @@ from shared.contracts.message import LARGEST_ID
 from shared.domain.catalogue import Catalogue
 from shared.domain.words import amount_in_words
 from tests.databases import Databases
+from tests.integration.gateway.edge import asking_behind
 from tests.worked.language import NotOfferedError
 from tests.world import FlowWorld, an_account
 
 MANAGING, MANAGES = "MA", "MANAGE_TARGET_INVOICE"
 NEVER_BY_ITSELF = 10**9
 PLAIN_FEN = 100_000
+OLD = 10_000
+"""Beside the accounts of a story about closing: one that was invoiced and is closed as well, to see what becomes of its files."""
 LATER = "not offered yet: "
 UNOFFERED = {
     "title.corporate_applied": "title applications",
@@ -69,6 +72,7 @@ class Played:
     accounts: dict[str, int] = field(default_factory=dict)
     member_gross: dict[str, int] = field(default_factory=dict)
     """What each account's own items were invoiced for."""
+    downloads: str | None = None
     separate: list[dict[str, Any]] = field(default_factory=list)
     consolidated: list[dict[str, Any]] = field(default_factory=list)
 
@@ -135,6 +139,28 @@ class Player:
         for doc_id in self._undeclared_orders():
             self._publish_order({"account": self._owner(doc_id), "doc_id": doc_id, "cash_fen": PLAIN_FEN}, self.start)
         await self._settle()
+        if any(event["type"] == "account.closed" for event in self.events):
+            await self._invoice_old_account()
+
+    async def _invoice_old_account(self) -> None:
+        self.world.stage.publish(an_account(OLD, at=self.start), source="/upstream/accounts")
+        line = Line(subject="BJTECH_SERVICE", cash_fen=PLAIN_FEN)
+        self.world.stage.publish(OrderPaid(account_id=OLD, number="OLD", occurred_at=self.start, lines=(line,)))
+        await self._settle()
+        taken = await self.world.request(Ask(OLD, "old", numbers=("OLD",)))
+        assert isinstance(taken, Taken)
+        await self._settle(without=())
+        self._finish({row["serial"] for row in await self._parts(OLD, taken.request_id)}, "issued")
+        await self._let_platform_be_asked()
+
+    async def _look_at_downloads(self) -> None:
+        """Asked for as the gateway asks, now that the account is closed."""
+        invoicing = self.world.stage.processes["invoicing"]
+        query = "SELECT name FROM document WHERE account_id = $1 AND name LIKE '%.pdf'"
+        for row in await self.world.rows("invoicing", query, OLD):
+            async with asking_behind(invoicing.service, invoicing.database) as http:
+                answer = await http.get(f"/accounts/{OLD}/invoices/{row['name'].removesuffix('.pdf')}/files/pdf")
+            self.played.downloads = "allowed" if answer.status_code == 200 and answer.content else "refused"
 
     def _account_names(self) -> list[str]:
         given = self.example.get("given", {})
@@ -249,9 +275,9 @@ class Player:
         self.request_ids[f"given-{place}"] = (self._id(event), taken.request_id)
 
     async def _on_account_closed(self, _: int, event: dict[str, Any]) -> None:
-        self.world.stage.publish(
-            AccountClosed(account_id=self._id(event), occurred_at=event["at"]), source="/upstream/accounts"
-        )
+        for account_id in (self._id(event), OLD):
+            closed = AccountClosed(account_id=account_id, occurred_at=event["at"])
+            self.world.stage.publish(closed, source="/upstream/accounts")
 
     async def _on_title_changed(self, _: int, event: dict[str, Any]) -> None:
         registration = an_account(self._id(event), at=self.start).registration.model_copy(
@@ -447,6 +473,7 @@ class Player:
     async def _look_at_the_end(self) -> None:
         played = self.played
         await self._look_at_splits()
+        await self._look_at_downloads()
         for name in self.request_ids:
             (row,) = await self._request_rows(name)
             shown = [_shown(look.request_status[name]) for look in played.looks if name in look.request_status]
@@ -464,8 +491,10 @@ class Player:
             if part["request_id"] in names:
                 members = [whose[number] for number in part["members"]]
                 played.invoices.append(_invoice(part, names[part["request_id"]]) | {"members": members})
-        query = "SELECT account_id, number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item ORDER BY item_id"
-        for item in await self.world.rows("ledger", query):
+        query = """
+            SELECT account_id, number, offset_fen, invoiced_fen, invoiceable_fen, cycle FROM item WHERE account_id <> $1 ORDER BY item_id
+        """
+        for item in await self.world.rows("ledger", query, OLD):
             owner = whose[item["account_id"]]
             played.member_gross[owner] = played.member_gross.get(owner, 0) + item["invoiced_fen"]
             played.items[item["number"]] = {
@@ -487,12 +516,19 @@ class Player:
                     one.negative_fen for one in await pages.sums(db, account_id, self.world.stage.clock.now())
                 )
             played.cash[name] = (cash_fen, withdrawable_fen(cash_fen, deficit))
-        for quota in await self.world.rows(
-            "invoicing", "SELECT sum(other_net_fen + issued_net_fen + held_net_fen)::bigint AS fen FROM quota"
-        ):
+        query = "SELECT sum(other_net_fen + issued_net_fen + held_net_fen)::bigint AS fen FROM quota WHERE legal_entity = ANY ($1)"
+        sellers = [event["legal_entity"] for event in self.events if event["type"] == "tax.quota_set"]
+        for quota in await self.world.rows("invoicing", query, sellers):
             played.quota_used_net_fen = quota["fen"]
-        played.platform = [row for row in self.world.platform_log if row["event"] == "issued"]
-        kinds = await self.world.rows("notification", "SELECT kind, channel FROM notification")
+        old = {
+            row["serial"]
+            for row in await self.world.rows("invoicing", "SELECT serial FROM part WHERE account_id = $1", OLD)
+        }
+        played.platform = [
+            row for row in self.world.platform_log if row["event"] == "issued" and row["serial"] not in old
+        ]
+        query = "SELECT kind, channel FROM notification WHERE account_id <> $1"
+        kinds = await self.world.rows("notification", query, OLD)
         channels = {"mail": "email", "inbox": "internal_message"}
         played.notifications = {row["kind"] for row in kinds} | {
             channels.get(row["channel"], row["channel"]) for row in kinds

@@ -10,6 +10,7 @@ from services.ledger.domain.intake import BEGINNING
 from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
 from services.ledger.domain.reserving import Ask, Selected
 from shared.contracts.ledger import ReserveBalance
+from shared.domain.calendar import month_start
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
@@ -128,20 +129,41 @@ async def _numbered(db: Connection, ask: Ask) -> list[Candidate]:
 
 async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, now: datetime) -> list[Candidate]:
     """In growing chunks until there is enough: an account may have millions of open items. Only what seems to suffice is locked."""
-    found: list[Candidate] = []
+    found: dict[int, Candidate] = {}
     have_fen, size, free = 0, limits.CHUNK_FIRST, dict(free)
     for account_id in sorted(ask.accounts):
-        after = (BEGINNING, 0)
-        while len(found) <= limits.ITEMS_MAX and (need_fen is None or have_fen < need_fen):
-            keys = await _keys(db, ask, account_id, after, size, free, now)
-            if not keys:
-                break
-            wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
-            chunk = await _locked(db, account_id, [row["item_id"] for row in wanted])
-            found += chunk
-            have_fen += sum(_use(item.sum_key, item.free_fen, free) if free else item.free_fen for item in chunk)
-            after, size = (last["occurred_at"], last["item_id"]), _next_size(size, len(found), have_fen, need_fen)
-    return found
+        for beginning in await _beginnings(db, ask, account_id, free, now):
+            after = (beginning, 0)
+            while len(found) <= limits.ITEMS_MAX and (need_fen is None or have_fen < need_fen):
+                keys = await _keys(db, ask, account_id, after, size, free, now)
+                if not keys:
+                    break
+                wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
+                chunk = await _locked(db, account_id, [row["item_id"] for row in wanted if row["item_id"] not in found])
+                found |= {item.item_id: item for item in chunk}
+                have_fen += sum(_use(item.sum_key, item.free_fen, free) if free else item.free_fen for item in chunk)
+                after, size = (last["occurred_at"], last["item_id"]), _next_size(size, len(found), have_fen, need_fen)
+    return list(found.values())
+
+
+async def _beginnings(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> list[datetime]:
+    """Where to begin to look. Before the first month that has something free there may be a million items that are promised to a large
+    reservation and not taken yet; what lies before its own month, as a bill may, is looked for only if there is not enough.
+    """
+    if all(key.account_id != account_id for key in free):
+        return [BEGINNING]
+    cycle = await db.fetchval(
+        """
+        SELECT min(cycle) FROM balance_sum
+        WHERE account_id = $1 AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3) AND ($4 = '{}'::text[] OR cycle = ANY ($4))
+            AND positive_fen > 0
+        """,
+        account_id,
+        now,
+        ask.subject,
+        list(ask.cycles),
+    )
+    return [] if cycle is None else [month_start(cycle), BEGINNING]
 
 
 def _next_size(size: int, found: int, have_fen: int, need_fen: int | None) -> int:

@@ -505,6 +505,17 @@ async def test_two_workers_at_different_sums_give_what_prints_alike_one_number(d
     assert await desk.figures() == (600, 1200, 0, 0)
 
 
+async def test_beside_a_large_one_a_small_one_finds_what_is_free_also_before_its_own_month(desk: Desk) -> None:
+    """Only months that have something free are looked through; a bill of February that was said to be of January is found all the same."""
+    await desk.opened()
+    assert await desk.ask() == []
+    await desk.steps(1)
+    await desk.ledger.bill(a_bill("B", 50, "202602", at=MARCH_10 - timedelta(days=60)))
+    assert the(BalanceReserved, await desk.ask(40, request_id=2)).total_fen == 40
+    assert the(ReservationRefused, await desk.ask(11, request_id=3)).detail["have_fen"] == 10
+    assert the(BalanceReserved, await desk.worked()).total_fen == 600
+
+
 # what becomes of it
 
 
