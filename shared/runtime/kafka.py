@@ -107,9 +107,12 @@ class KafkaTransport:
             raise
 
     async def stop_consuming(self) -> None:
+        """Readers that look where to start end first: a connection they open after their client has closed is never closed."""
+        for reader in self._readers:
+            await reader.stop()
         await self._broker.stop()
         for reader in self._readers:
-            reader.stop()
+            await reader.stop()
 
     async def stop(self) -> None:
         """What is not confirmed by now stays unsent in the outbox."""
@@ -233,7 +236,7 @@ class _Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
     # assignment
 
     async def on_partitions_revoked(self, revoked: set[KafkaPartition]) -> None:  # noqa: ARG002
-        self.stop()
+        await self.stop()
 
     async def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
         """Returns at once: the group has no heartbeat meanwhile. Nothing is read before it is known where to start."""
@@ -269,9 +272,10 @@ class _Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
                 log.warning("reading_waits", group=self._group, error=type(error).__name__)
                 await self._clock.pause(self._patience.retry_seconds)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         if self._starting is not None:
             self._starting.cancel()
+            await asyncio.wait([self._starting])
 
     # health
 
