@@ -116,7 +116,7 @@ async def next_waiting(db: Connection, at: datetime, now: datetime) -> Waiting |
         SELECT p.account_id, p.part_id, p.request_id, p.legal_entity, p.net_fen, p.status, p.told_month, $2 AS month, p.traceparent,
             (SELECT {LEFT} FROM quota q WHERE q.legal_entity = p.legal_entity AND q.month = $2) AS left_net_fen
         FROM part p WHERE p.due_at <= $1 AND (p.status = 'waiting_quota' OR (p.status = 'queued' AND {TOO_MUCH}))
-        ORDER BY p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
+        ORDER BY p.due_at, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
         """,
         at,
         cycle_of(now),
