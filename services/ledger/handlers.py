@@ -108,9 +108,9 @@ async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
 
 async def hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     """The first step of a large reservation: from here on nobody else can have the amount."""
-    await selections.alone(db, job.ask)
-    free = await allocations.free_sums(db, job.ask, now)
-    held = allocating.hold(job, await selections.payers(db, job.ask, now), free)
+    of_products = await allocations.of_products(db, job.ask)
+    payers = await selections.payers_alone(db, job.ask, now)
+    held = allocating.hold(job, payers, await allocations.free_sums(db, job.ask, of_products, now))
     await items.record(db, held.moves(job), now)
     await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
     await allocations.promise(db, job, held)
@@ -131,9 +131,8 @@ async def answer_large(job: Allocation, db: Connection, now: datetime) -> list[M
     groups = await allocations.groups(db, job)
     pairs = await reservations.offset_pairs(db, job.account_id, job.reservation_id)
     answer, back = allocating.answered(job, missing_fen, groups, pairs)
-    messages = await _ended(job, [answer], job.reservation_id, db, now)
-    await _book(await bookings.queue_if_large(db, back), db, now)
-    return messages
+    await bookings.queue(db, back)
+    return await _ended(job, [answer], job.reservation_id, db, now)
 
 
 async def _ended(

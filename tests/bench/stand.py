@@ -18,6 +18,9 @@ from tests.databases import Databases
 from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
 
 SERVICE = build(Settings())
+BUFFERS = "1GB"
+"""As a server for a ledger has, and `docker-compose.yml`. With too few, each writer first writes out what others left, in the middle of
+its own transaction, and whoever waits for its locks waits for the disk."""
 Fill = Callable[[Database], Awaitable[None]]
 
 
@@ -32,7 +35,7 @@ class Stand:
 
     @property
     def postgres(self) -> PostgresServer:
-        self._postgres = self._postgres or start_postgres(on_disk=True)
+        self._postgres = self._postgres or start_postgres(on_disk=True, shared_buffers=BUFFERS)
         return self._postgres
 
     @property

@@ -4,7 +4,7 @@ What is due is locked as it is found, and is as it is now: PostgreSQL looks agai
 looked up in other rows may be older; it errs to one side only, for once the sums are held a reservation's remainders only become fewer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from asyncpg import Connection, Record
@@ -98,29 +98,50 @@ async def set_remainder_aside(remainder: Remainder, db: Connection, until: datet
     )
 
 
-async def free_sums(db: Connection, ask: ReserveBalance, now: datetime) -> list[tuple[SumKey, int]]:
-    """What is free of the selected sums, month by month; locked in key order. Of some products only what their items have."""
+async def of_products(db: Connection, ask: ReserveBalance) -> Mapping[SumKey, int] | None:
+    """What the items of the selected products have, by sum; None when every product is selected. There may be a million such items, so
+    nothing is locked meanwhile: what others take before the sums are held is missing in the end.
+    """
+    if not ask.products:
+        return None
     rows = await db.fetch(
         f"""
-        WITH of_products AS (
-            SELECT {KEY}, sum(invoiceable_fen)::bigint AS fen FROM item
-            WHERE $5 <> '{{}}'::text[] AND product_code = ANY ($5) AND account_id = ANY ($1) AND invoiceable_fen > 0
-            GROUP BY {KEY}
-        )
-        SELECT {KEY}, CASE WHEN $5 = '{{}}'::text[] THEN positive_fen ELSE least(positive_fen, coalesce(p.fen, 0)) END AS positive_fen
-        FROM balance_sum LEFT JOIN of_products p USING ({KEY})
+        SELECT {KEY}, sum(invoiceable_fen)::bigint FROM item
+        WHERE account_id = ANY ($1) AND product_code = ANY ($2) AND invoiceable_fen > 0 AND invoiceable_fen <> 0
+            AND ($3::text IS NULL OR subject = $3) AND ($4 = '{{}}'::text[] OR cycle = ANY ($4))
+        GROUP BY {KEY}
+        """,
+        list(ask.accounts),
+        list(ask.products),
+        ask.subject,
+        list(ask.cycles),
+    )
+    return {SumKey(*key): fen for *key, fen in rows}
+
+
+async def free_sums(
+    db: Connection, ask: ReserveBalance, of_products: Mapping[SumKey, int] | None, now: datetime
+) -> list[tuple[SumKey, int]]:
+    """What is free of the selected sums, month by month; locked in key order."""
+    rows = await db.fetch(
+        f"""
+        SELECT {KEY}, positive_fen FROM balance_sum
         WHERE account_id = ANY ($1) AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3)
             AND ($4 = '{{}}'::text[] OR cycle = ANY ($4))
-        ORDER BY {KEY} FOR UPDATE OF balance_sum
+        ORDER BY {KEY} FOR UPDATE
         """,
         list(ask.accounts),
         now,
         ask.subject,
         list(ask.cycles),
-        list(ask.products),
     )
-    found = [(SumKey(*tuple(row)[:5]), row["positive_fen"]) for row in rows if row["positive_fen"] > 0]
-    return sorted(found, key=lambda one: (one[0].account_id, one[0].cycle, one[0].subject, one[0].content))
+    found = [(SumKey(*key), fen) for *key, fen in rows]
+    if of_products is not None:
+        found = [(key, min(fen, of_products.get(key, 0))) for key, fen in found]
+    return sorted(
+        ((key, fen) for key, fen in found if fen > 0),
+        key=lambda one: (one[0].account_id, one[0].cycle, one[0].subject, one[0].content),
+    )
 
 
 async def promise(db: Connection, job: Allocation, held: Hold) -> None:

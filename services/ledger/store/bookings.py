@@ -16,13 +16,21 @@ KEY_IS = "account_id = $1 AND reservation_id = $2 AND booking_id = $3"
 
 async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
     """What is left to do at once. An order over more than the reservation took is refused here: later nobody could park it."""
+    if order is None or not await _is_large(db, order):
+        return order
+    await queue(db, order)
+    if order.shares is not None:
+        all_held(order, await _reserved(db, order))
+    return None
+
+
+async def queue(db: Connection, order: Order | None) -> None:
     if order is None:
-        return None
-    queued = await db.fetchval(
+        return
+    await db.execute(
         """
         INSERT INTO booking (account_id, reservation_id, wanted, cause, shares, answers, request_id, part_id, subject)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-        WHERE EXISTS (SELECT FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place >= $10) RETURNING true
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """,
         order.account_id,
         order.reservation_id,
@@ -33,13 +41,17 @@ async def queue_if_large(db: Connection, order: Order | None) -> Order | None:
         order.request_id,
         order.part_id,
         order.subject,
+    )
+
+
+async def _is_large(db: Connection, order: Order) -> bool:
+    large: bool = await db.fetchval(
+        "SELECT EXISTS (SELECT FROM reservation_item WHERE account_id = $1 AND reservation_id = $2 AND place >= $3)",
+        order.account_id,
+        order.reservation_id,
         limits.ITEMS_MAX,
     )
-    if not queued:
-        return order
-    if order.shares is not None:
-        all_held(order, await _reserved(db, order))
-    return None
+    return large
 
 
 async def _reserved(db: Connection, order: Order) -> dict[int, int]:

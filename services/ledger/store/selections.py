@@ -14,8 +14,9 @@ from shared.domain.calendar import month_start
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
-LOCK = "SELECT {}(1, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id)"
-
+LOCK = "SELECT {}({}, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id)"
+RESERVING, BESIDE_PROMISES = 1, 3
+"""Classes of advisory locks, always taken in this order and before any row."""
 
 Free = dict[SumKey, int]
 """Of the sums on which a large reservation in work has a promise: what is free. Nearly always empty."""
@@ -26,9 +27,18 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
 
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
-    await db.execute(LOCK.format("pg_advisory_xact_lock_shared"), sorted(ask.accounts))
-    free, owed = await _promised_and_owed(db, ask, now)
-    pooled = frozenset(ask.pooled)
+    await db.execute(LOCK.format("pg_advisory_xact_lock_shared", RESERVING), sorted(ask.accounts))
+    free, owing = await _promised_and_owing(db, ask)
+    while True:
+        selected = await _select(db, ask, free, owing, now)
+        locked = await _locked_sums(db, free)
+        if all(locked[key] >= fen for key, fen in free.items()):
+            return selected
+        free = locked
+
+
+async def _select(db: Connection, ask: Ask, free: Free, owing: bool, now: datetime) -> Selected:
+    owed, pooled = await _owed(db, ask, now) if owing else [], frozenset(ask.pooled)
     if ask.numbers:
         items = await _numbered(db, ask)
         return Selected(items, owed, await _not_items(db, ask, {item.number for item in items}), free, pooled)
@@ -40,20 +50,20 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
     return Selected(_in_order(found), owed, free=free, pooled=pooled)
 
 
-async def alone(db: Connection, ask: Ask) -> None:
-    """While a large reservation takes its sums, no other reservation of these accounts is under way; intake goes on."""
-    await db.execute(LOCK.format("pg_advisory_xact_lock"), sorted(ask.accounts))
+async def payers_alone(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
+    """The deficits of what a large reservation selects, and the oldest items that can pay them.
 
-
-async def payers(db: Connection, ask: ReserveBalance, now: datetime) -> Selected:
-    """The deficits of what a large reservation selects, and the oldest items that can pay them."""
-    free, owed = await _promised_and_owed(db, ask, now)
+    From here to the end of the transaction no other reservation of these accounts is under way; intake goes on.
+    """
+    await db.execute(LOCK.format("pg_advisory_xact_lock", RESERVING), sorted(ask.accounts))
+    free, owing = await _promised_and_owing(db, ask)
+    owed = await _owed(db, ask, now) if owing else []
     found = await _payers(db, ask, owed, free, now)
     return Selected(_in_order(found), owed, pooled=frozenset(ask.pooled))
 
 
-async def _promised_and_owed(db: Connection, ask: Ask, now: datetime) -> tuple[Free, list[Owed]]:
-    """Mostly there is neither, and nothing to be locked."""
+async def _promised_and_owing(db: Connection, ask: Ask) -> tuple[Free, bool]:
+    """Mostly there is neither. Who chooses beside promises does so alone, or two would see the same as free."""
     row = await db.fetchrow(
         """
         SELECT EXISTS (SELECT FROM remainder WHERE account_id = ANY ($1)) AS promised,
@@ -62,22 +72,38 @@ async def _promised_and_owed(db: Connection, ask: Ask, now: datetime) -> tuple[F
         list(ask.accounts),
     )
     assert row is not None
-    free = await _free_of_promised(db, ask) if row["promised"] else {}
-    return free, await _owed(db, ask, now) if row["owing"] else []
-
-
-async def _free_of_promised(db: Connection, ask: Ask) -> Free:
-    """The sums are locked."""
-    rows = await db.fetch(
+    if not row["promised"]:
+        return {}, row["owing"]
+    await db.execute(LOCK.format("pg_advisory_xact_lock", BESIDE_PROMISES), sorted(ask.accounts))
+    sums = await db.fetch(
         """
         SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s
         WHERE s.account_id = ANY ($1) AND (s.account_id, s.subject, s.cycle, s.content, s.opens_at) IN (
             SELECT account_id, subject, cycle, content, opens_at FROM remainder WHERE account_id = ANY ($1))
-        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
         """,
         list(ask.accounts),
     )
-    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in rows}
+    return _free(sums), row["owing"]
+
+
+async def _locked_sums(db: Connection, free: Free) -> Free:
+    """Everybody locks items before sums. Meanwhile a refund may have taken from what was free."""
+    if not free:
+        return {}
+    sums = await db.fetch(
+        """
+        SELECT account_id, subject, cycle, content, opens_at, positive_fen FROM balance_sum
+        WHERE (account_id, subject, cycle, content, opens_at) IN (
+            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]))
+        ORDER BY 1, 2, 3, 4, 5 FOR UPDATE
+        """,
+        *zip(*(key.columns for key in free), strict=True),
+    )
+    return _free(sums)
+
+
+def _free(sums: Sequence[Record]) -> Free:
+    return {SumKey(*tuple(row)[:5]): row["positive_fen"] for row in sums}
 
 
 async def _owed(db: Connection, ask: Ask, now: datetime) -> list[Owed]:

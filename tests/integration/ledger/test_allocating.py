@@ -1,6 +1,7 @@
 """What proofs found: parts of one group in any order, and promises of large reservations against everything that comes between."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,51 @@ async def test_of_a_promised_month_a_small_request_gets_what_is_free_and_no_more
     assert isinstance(answer, BalanceReserved)
     assert answer.total_fen == 450
     assert await ledger.figures() == (0, 600, 0, 0)
+
+
+async def test_of_some_products_a_large_request_takes_what_their_items_have_and_leaves_the_rest(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    for number in range(10):
+        order = an_order(f"O{number}", 100)
+        line = order.lines[0].model_copy(update={"product_code": "rds" if number % 2 else "ecs"})
+        await ledger.bill(order.model_copy(update={"lines": (line,)}))
+    assert await ledger.asked(ledger.everything(request_id=1).model_copy(update={"products": ("ecs",)})) == []
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, BalanceReserved)
+    assert answer.total_fen == 500
+    assert {number for number, places in (await ledger.places()).items() if places[1]} == {
+        f"O{n}" for n in range(0, 10, 2)
+    }
+    await ledger.asked(ledger.everything(request_id=2).model_copy(update={"products": ("ecs",)}))
+    assert await ledger.figures() == (0, 500, 500, 0)
+
+
+async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_free_of_a_promised_month(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came after the small one had looked and before it had the sum: what is missing comes from another sum."""
+    few_at_once(monkeypatch)
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450))
+    await ledger.allocated(steps=1)
+    await ledger.bill(an_order("G", 60, subject="ALIYUN_GOODS", at=MARCH_20))
+    choose = selections._select
+    refunds = [a_refund("F1", of="O5", cash_fen=30)]
+
+    async def chosen_and_then_refunded(*given: Any) -> Any:  # noqa: ANN401
+        chosen = await choose(*given)
+        if refunds:
+            await ledger.bill(refunds.pop())
+        return chosen
+
+    monkeypatch.setattr(selections, "_select", chosen_and_then_refunded)
+    assert (await ledger.reserve(request_id=2, amount_fen=150)).total_fen == 150
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, BalanceReserved)
+    assert (answer.total_fen, await ledger.figures()) == (450, (0, 570, 0, 0))
+    assert (await ledger.places())["G"] == (30, 30, 0, 0)
 
 
 async def test_a_refund_of_what_is_already_taken_is_told_while_the_rest_is_still_being_allocated(

@@ -14,11 +14,12 @@ from deploy.demo.client import eventually
 from services.ledger import handlers
 from services.ledger.app import MIGRATIONS
 from services.ledger.store import selections
+from shared.contracts.ledger import BalanceReserved
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
 from tests.databases import Databases
 from tests.examples import a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import holds
 from tests.integration.ledger.test_machine import Books
 from tests.unit.ledger.model import PARTS_OF_A_GROUP
@@ -201,6 +202,11 @@ async def test_the_same_documents_told_many_times_at_once(crowd: Database) -> No
     await rounds(race, crowd, together=3)
 
 
+async def somebody_waits(ledger: Ledger) -> None:
+    async with ledger.database.transaction() as looking:
+        await eventually("somebody who waits", lambda: looking.fetch("SELECT FROM pg_locks WHERE NOT granted"))
+
+
 async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never_in_a_circle(
     open_database: OpenDatabase,
 ) -> None:
@@ -210,8 +216,37 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
     async with ledger.database.transaction() as reserving:
         await selections.select(reserving, an_ask("O1"), MARCH_20)
         arriving = asyncio.create_task(ledger.bill(an_order("O2", 50), a_refund("F1", of="O1", cash_fen=100)))
-        async with ledger.database.transaction() as looking:
-            await eventually("somebody who waits", lambda: looking.fetch("SELECT FROM pg_locks WHERE NOT granted"))
+        await somebody_waits(ledger)
         await handlers.reserve_balance(an_ask("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
+
+
+@pytest.mark.parametrize("job", ["the hold of a large request", "a small request beside a large one"])
+async def test_whoever_has_an_item_gets_its_sum_while_requests_wait_for_the_item(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    """A refund makes an order owe: it has the item, and then wants the sum that the request must not have yet."""
+    few_at_once(monkeypatch)
+    ledger = Ledger(await open_database(MIGRATIONS))
+    await ledger.in_deficit(20)
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    assert await ledger.asked(an_ask(request_id=1, amount_fen=450)) == []
+    if job == "the hold of a large request":
+        waiting = ledger.allocated(steps=1)
+    else:
+        await ledger.allocated(steps=1)
+        waiting = ledger.asked(an_ask(request_id=2, amount_fen=130))
+    async with ledger.database.transaction() as refunding:
+        await refunding.execute("SELECT FROM item WHERE number IN ('D1', 'O0') ORDER BY item_id FOR UPDATE")
+        request = asyncio.create_task(waiting)
+        await somebody_waits(ledger)
+        await refunding.execute("SET LOCAL lock_timeout = '1s'")
+        await handlers.billing_facts(
+            [a_refund("F2", of="O0", cash_fen=10)], refunding, MARCH_20, catalogue=ledger.catalogue
+        )
+    await request
+    answers = [message for message in await ledger.allocated() if isinstance(message, BalanceReserved)]
+    await holds(ledger.database)
+    assert [answer.total_fen for answer in answers] == [450]
+    assert (await ledger.figures())[:2] == (100_000, 450)
