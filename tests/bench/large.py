@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
+from typing import Self
 
 from services.ledger import handlers
 from shared.contracts.billing import Line, OrderPaid
@@ -22,7 +23,7 @@ from tests.bench.report import Measured, median
 from tests.bench.stand import HeardLog, Stand, in_memory
 from tests.bench.weather import Weather
 
-ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL, ROUNDS_BESIDE = 1, 15, 5, 2
+ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL, ROUNDS_BESIDE = 1, 15, 5, 3
 PROBE_PAUSE_SECONDS = 0.005
 ANSWER_SECONDS_MAX = 600.0
 
@@ -127,47 +128,69 @@ class Probes:
         return max(self.waits)
 
 
-@dataclass
-class AllFound:
-    """`beside`: while others of the account go on, as fast as they can."""
+async def everything(stand: Stand) -> list[Measured]:
+    """All of it: from the question to the answer in the log, workers and relay running as they do in the process."""
+    ours, bare = [], []
+    for _ in range(ROUNDS_ALL):
+        async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
+            ours.append(await _reserve(runtime))
+        async with stand.ledger(one_account_of_a_million) as database:
+            bare.append(await milliseconds(_bare_reserve(database)) / 1000)
+    return [Measured("reserve.1m.all", median(ours), "s", ROUNDS_ALL, "the same rows by bare SQL", median(bare))]
 
-    reserve_seconds: list[float] = field(default_factory=list)
-    bare_seconds: list[float] = field(default_factory=list)
-    beside_seconds: list[float] = field(default_factory=list)
-    release_seconds: list[float] = field(default_factory=list)
+
+@dataclass
+class Beside:
+    """How long a large reservation and its release take while others of the account go on as fast as they can, and how long those wait."""
+
     alone_ms: list[float] = field(default_factory=list)
+    reserve_seconds: list[float] = field(default_factory=list)
     reserve_ms: list[float] = field(default_factory=list)
+    release_seconds: list[float] = field(default_factory=list)
     release_ms: list[float] = field(default_factory=list)
     deadlocks: int = 0
 
+    @classmethod
+    async def of(cls, stand: Stand) -> Self:
+        found = cls()
+        for _ in range(ROUNDS_BESIDE):
+            async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
+                await found.round(runtime)
+        return found
 
-async def everything(stand: Stand) -> list[Measured]:
-    """All of it: from the question to the answer in the log, workers and relay running as they do in the process."""
-    found = AllFound()
-    for _ in range(ROUNDS_ALL):
-        async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
-            found.reserve_seconds.append(await _reserve(runtime))
-        async with stand.ledger(one_account_of_a_million) as database:
-            found.bare_seconds.append(await milliseconds(_bare_reserve(database)) / 1000)
-    for _ in range(ROUNDS_BESIDE):
-        async with stand.ledger(one_account_of_a_million) as database, running(database) as runtime:
-            await _beside_others(runtime, found)
-    beside = "the same with nothing under way"
-    alone = median(found.alone_ms)
+    async def round(self, runtime: Runtime) -> None:
+        probes = Probes(runtime)
+        await probes.one()
+        self.alone_ms.append(await probes.longest(asyncio.sleep(2)))
+
+        async def both(seconds: list[float], work: Awaitable[float]) -> None:
+            seconds.append(await work)
+
+        self.reserve_ms.append(await probes.longest(both(self.reserve_seconds, _reserve(runtime))))
+        self.release_ms.append(await probes.longest(both(self.release_seconds, _release(runtime))))
+        self.deadlocks += probes.weather.deadlocks
+
+    def waits(self, name: str) -> list[Measured]:
+        beside = ("the same with nothing under way", median(self.alone_ms))
+        return [
+            Measured(f"reserve.1m.{name}", max(self.reserve_ms), "ms", ROUNDS_BESIDE, *beside),
+            Measured(f"release.1m.{name}", max(self.release_ms), "ms", ROUNDS_BESIDE, *beside),
+        ]
+
+
+async def beside_others(stand: Stand) -> list[Measured]:
+    """A lock is the ledger's matter, the rest of a wait the disk's: with the server's files in memory there are only locks."""
+    disk, lone = await Beside.of(stand), Stand(on_disk=False)
+    try:
+        memory = await Beside.of(lone)
+    finally:
+        lone.stop()
     return [
-        Measured(
-            "reserve.1m.all",
-            median(found.reserve_seconds),
-            "s",
-            ROUNDS_ALL,
-            "the same rows by bare SQL",
-            median(found.bare_seconds),
-        ),
-        Measured("reserve.1m.all_beside_others", median(found.beside_seconds), "s", ROUNDS_BESIDE),
-        Measured("reserve.1m.longest_lock", max(found.reserve_ms), "ms", ROUNDS_BESIDE, beside, alone),
-        Measured("release.1m.all_beside_others", median(found.release_seconds), "s", ROUNDS_BESIDE),
-        Measured("release.1m.longest_lock", max(found.release_ms), "ms", ROUNDS_BESIDE, beside, alone),
-        Measured("reserve.1m.deadlocks", found.deadlocks, "in all", ROUNDS_BESIDE),
+        Measured("reserve.1m.all_beside_others", median(disk.reserve_seconds), "s", ROUNDS_BESIDE),
+        Measured("release.1m.all_beside_others", median(disk.release_seconds), "s", ROUNDS_BESIDE),
+        *memory.waits("longest_lock"),
+        *disk.waits("longest_wait"),
+        Measured("reserve.1m.deadlocks", disk.deadlocks + memory.deadlocks, "in all", 2 * ROUNDS_BESIDE),
     ]
 
 
@@ -203,19 +226,6 @@ async def _timed(
         assert not await handler(ask, db, runtime.clock.now()), "it is large, so a worker answers"
     await answered(runtime, answer, ask.request_id)
     return time.perf_counter() - began
-
-
-async def _beside_others(runtime: Runtime, found: AllFound) -> None:
-    probes = Probes(runtime)
-    await probes.one()
-    found.alone_ms.append(await probes.longest(asyncio.sleep(2)))
-
-    async def both(seconds: list[float], work: Awaitable[float]) -> None:
-        seconds.append(await work)
-
-    found.reserve_ms.append(await probes.longest(both(found.beside_seconds, _reserve(runtime))))
-    found.release_ms.append(await probes.longest(both(found.release_seconds, _release(runtime))))
-    found.deadlocks += probes.weather.deadlocks
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ Fill = Callable[[Database], Awaitable[None]]
 class Stand:
     """Servers start when they are first asked for, from the main thread, and end with the stand."""
 
+    on_disk: bool = True
     _postgres: PostgresServer | None = None
     _databases: Databases | None = None
     _filled: dict[Path, Roles] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Stand:
 
     @property
     def postgres(self) -> PostgresServer:
-        self._postgres = self._postgres or start_postgres(on_disk=True, shared_buffers=BUFFERS)
+        self._postgres = self._postgres or start_postgres(on_disk=self.on_disk, shared_buffers=BUFFERS)
         return self._postgres
 
     @property
