@@ -6,7 +6,8 @@ Violations = list[str]
 
 
 async def no_item_over_allocated(world: World) -> Violations:
-    """Below zero an item goes by its refunds, and by documents that turned out to exist after all; by nothing else."""
+    """Below zero an item goes by its refunds, and by documents that turned out to exist after all; by nothing else, and a request takes
+    no more than there is at that moment."""
     rows = await world.rows(
         "ledger",
         """
@@ -18,7 +19,21 @@ async def no_item_over_allocated(world: World) -> Violations:
                     AND from_bucket = 'invoiceable' AND to_bucket IN ('outside', 'invoiced')), 0)
         """,
     )
-    return [f"item {row['item_id']} of account {row['account_id']}" for row in rows]
+    taken = await world.rows(
+        "ledger",
+        """
+        SELECT DISTINCT account_id, item_id FROM (
+            SELECT account_id, item_id, m.from_bucket, m.to_bucket, m.cause, i.settled_fen + sum(
+                CASE 'invoiceable' WHEN m.to_bucket THEN m.amount_fen WHEN m.from_bucket THEN -m.amount_fen ELSE 0 END
+            ) OVER (PARTITION BY account_id, item_id ORDER BY m.move_id) AS left_fen
+            FROM move m JOIN item i USING (account_id, item_id)
+        ) AS journal
+        WHERE from_bucket = 'invoiceable' AND to_bucket IN ('reserved', 'offset') AND cause LIKE 'request %' AND left_fen < 0
+        """,
+    )
+    return [f"item {row['item_id']} of account {row['account_id']}" for row in rows] + [
+        f"a request took more of item {row['item_id']} of account {row['account_id']} than it had" for row in taken
+    ]
 
 
 async def columns_equal_replay_of_moves(world: World) -> Violations:

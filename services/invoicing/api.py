@@ -28,7 +28,8 @@ EXPLAINED = {
     "INSUFFICIENT_INVOICEABLE": "Less is left than was asked for. Ask for no more than what the balance shows as available.",
     "DEFICIT_NOT_COVERED": "The subject has an open deficit. Settle it first, by a credit note of the invoice that was refunded.",
     "ITEM_NOT_INVOICEABLE": "A selected document cannot be invoiced (yet); `why` says the reason, `earliest_at` when to come back.",
-    "SELECTION_TOO_LARGE": "It would be over more lines than one request may have. Ask for fewer documents, or by month or amount.",
+    "SELECTION_TOO_LARGE": "It would be over more lines than one request may have. Ask for fewer documents, or by month or amount. With "
+    "`offsets` there are too many refunded invoices to make up for: settle `payable_fen` of the deficit first, then ask again.",
     "ITEM_LOCKED": "A selected document is held by another request. Wait for that one, or cancel it.",
     "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT": "A deficit is paid first: what is selected must cover the amount and the deficit. Ask for less.",
     "OFFSET_ABOVE_DEFICIT": "There is no deficit of this subject as large as that. Ask for no more than the balance shows.",

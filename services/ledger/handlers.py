@@ -5,14 +5,13 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain import allocating, booking, changes, intake, moves, reserving
-from services.ledger.domain import matching as matching_rules
+from services.ledger.domain import allocating, booking, changes, intake, matching, moves, reserving
 from services.ledger.domain.allocating import Allocation, Remainder
 from services.ledger.domain.booking import Booking, Order, Waiting
 from services.ledger.domain.changes import Changed, Openings
 from services.ledger.domain.matching import Matching, Overdue
 from services.ledger.domain.reserving import Answer, Decision
-from services.ledger.store import allocations, bookings, items, pages, papers, reservations, selections
+from services.ledger.store import allocations, bookings, items, pages, papers, promises, reservations, selections
 from services.ledger.store import changes as change_rows
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
@@ -25,24 +24,21 @@ from shared.domain.catalogue import Catalogue
 async def billing_facts(
     facts: list[BillingFact], db: Connection, now: datetime, *, catalogue: Catalogue
 ) -> list[Message | Park]:
-    batch = await papers.take_in(db, intake.sort_out(facts, catalogue), catalogue.version, now)
-    matching = matching_rules.match(await papers.waiting_refunds(db, batch.accounts))
-    impaired = await _refunded(matching, db, now)
-    await papers.forget(db, batch.excessive(matching.excesses))
-    return [*batch.parks, *batch.excess_parks(matching.excesses), *impaired]
+    batch, matched = await papers.take_in(db, intake.sort_out(facts, catalogue), catalogue.version, now)
+    return [*batch.parks, *await _refunded(matched, db, now)]
 
 
 async def refund_overdue(overdue: Overdue, _: None, db: Connection, now: datetime) -> list[Message]:
-    matching = matching_rules.match(await papers.waiting_refunds(db, [overdue.account_id]))
-    impaired = await _refunded(matching, db, now)
+    matched = matching.match(await papers.waiting_refunds(db, [overdue.account_id]))
+    impaired = await _refunded(matched, db, now)
     await papers.looked_at(db, overdue, now)
-    return [*matching_rules.unmatched(overdue, matching, now), *impaired]
+    return [*matching.unmatched(overdue, matched, now), *impaired]
 
 
-async def _refunded(matching: Matching, db: Connection, now: datetime) -> list[ReservationImpaired]:
-    await papers.matched(db, matching)
-    await items.record(db, moves.refund_moves(matching.due), now)
-    return await reservations.hit(db, matching.due)
+async def _refunded(matched: Matching, db: Connection, now: datetime) -> list[ReservationImpaired]:
+    await papers.count(db, matched)
+    await items.record(db, moves.refund_moves(matched.due), now)
+    return await reservations.hit(db, matched.due)
 
 
 async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> list[Message | Park]:
@@ -108,12 +104,12 @@ async def _book(order: Order | None, db: Connection, now: datetime) -> Booking:
 
 async def hold_sums(job: Allocation, db: Connection, now: datetime) -> list[Message]:
     """The first step of a large reservation: from here on nobody else can have the amount."""
-    of_products = await allocations.of_products(db, job.ask)
+    foreseen = await promises.foresee(db, job.ask, now)
     payers = await selections.payers_alone(db, job.ask, now)
-    held = allocating.hold(job, payers, await allocations.free_sums(db, job.ask, of_products, now))
+    held = allocating.hold(job, payers, await promises.free_sums(db, job.ask, foreseen, now), foreseen.oldest)
     await items.record(db, held.moves(job), now)
     await reservations.add_offsets(db, job.account_id, job.reservation_id, held.offsets)
-    await allocations.promise(db, job, held)
+    await promises.promise(db, job, held)
     return await _ended(job, held.answers, None, db, now)
 
 

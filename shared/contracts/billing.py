@@ -4,7 +4,17 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from shared.contracts.message import BusinessMoment, Code, Cycle, DocumentFen, Frozen, Message, Number, Text
+from shared.contracts.message import (
+    DOCUMENT_FEN_MAX,
+    BusinessMoment,
+    Code,
+    Cycle,
+    DocumentFen,
+    Frozen,
+    Message,
+    Number,
+    Text,
+)
 
 Lines = Field(min_length=1, max_length=1000)
 
@@ -47,6 +57,12 @@ class BillingFact(Message):
     contract_number: Number | None = None
     currency: Literal["CNY"] = "CNY"
     occurred_at: BusinessMoment
+
+    @model_validator(mode="after")
+    def _is_no_larger_than_its_lines_may_be(self) -> Self:
+        if sum(line.cash_fen for line in getattr(self, "lines", ())) > DOCUMENT_FEN_MAX:
+            raise ValueError(f"all lines together are more than {DOCUMENT_FEN_MAX} fen")
+        return self
 
 
 class OrderPaid(BillingFact):

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import structlog
-from asyncpg import Connection
+from asyncpg import Connection, QueryCanceledError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.message import Message, Park, Unacceptable
@@ -95,7 +95,7 @@ class Consumer:
                 await self._one(entry)
         else:
             try:
-                await self._weatherproof(lambda: self._apply(entries))
+                await self._weatherproof(lambda: self._apply(entries), own=True)
             except NotDone:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the records now run one by one and show which it was
@@ -212,7 +212,7 @@ class Consumer:
                 await self._park(entry, "ATTEMPTS_EXHAUSTED", text)
                 return
             try:
-                await self._weatherproof(lambda: self._settle(entry), entry)
+                await self._weatherproof(lambda: self._settle(entry), entry, own=True)
             except NotDone:
                 raise
             except Unacceptable as error:
@@ -244,13 +244,18 @@ class Consumer:
         entry.envelope, entry.message = Unreadable(reason, text), None
         await self._weatherproof(lambda: self._settle(entry))
 
-    async def _weatherproof(self, work: Callable[[], Awaitable[T]], entry: Entry | None = None) -> T:
-        """Wait the weather out, for a minute at most; then hand the batch back, without holding it against the record."""
+    async def _weatherproof(self, work: Callable[[], Awaitable[T]], entry: Entry | None = None, own: bool = False) -> T:
+        """Wait the weather out, for a minute at most; then hand the batch back, without holding it against the record.
+
+        `own`: what a handler asks of the database may take too long in any weather, and then that is the record's own fault.
+        """
         started = self._clock.real()
         for attempt in range(WEATHER_TRIES_MAX):
             try:
                 return await work()
             except WEATHER as error:
+                if own and isinstance(error, QueryCanceledError):
+                    raise
                 log.warning("weather", consumer=self.name, error=type(error).__name__)
                 if (self._clock.real() - started).total_seconds() > WEATHER_SECONDS:
                     break

@@ -8,7 +8,7 @@ WORK_SECONDS = Histogram(
     "kaipiao_work_seconds", "Outside calls of workers, and jobs that were done", ["worker", "outcome"]
 )
 SET_ASIDE = Counter("kaipiao_set_aside", "Rows whose job failed, each of which rests for a minute", ["worker"])
-SENT = Counter("kaipiao_messages_sent", "Messages confirmed by the broker")
+SENT = Counter("kaipiao_messages_sent", "Messages confirmed by the broker", ["type"])
 SEND_FAILURES = Counter("kaipiao_send_failures", "Batches of the outbox that were not confirmed and go out again")
 UNSENT = Gauge("kaipiao_outbox_unsent", "Outbox rows not sent yet")
 UNSENT_AGE = Gauge("kaipiao_outbox_oldest_seconds", "Age of the oldest outbox row not sent yet")

@@ -7,6 +7,7 @@ with an epoch; two owners for a moment give repeats, never loss.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -123,7 +124,8 @@ class Relay:
                 [row["created_at"] for row in rows],
                 [row["outbox_id"] for row in rows],
             )
-        SENT.inc(len(records))
+        for kind, count in Counter(dict(record.headers)["ce_type"] or b"" for record in records).items():
+            SENT.labels(kind.decode()).inc(count)
         return len(rows) == ROWS_MAX
 
     async def _hold_lease(self) -> bool:

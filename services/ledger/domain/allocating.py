@@ -5,10 +5,11 @@ may meanwhile take from an item what was promised: then the reservation can't be
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 from typing import NamedTuple
 
 from services.ledger.domain import limits
@@ -55,8 +56,36 @@ class Hold:
         return [move for offset in self.offsets for move in offset.moves(f"request {job.request_id}")]
 
 
-def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) -> Hold:
-    """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order.
+class End(NamedTuple):
+    """The month in which an amount ends, and how much of it is left for that month."""
+
+    account_id: int
+    cycle: str
+    left_fen: int
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What of each sum is of the selected products, if only some are; and, of the month in which the amount ends, of its oldest items."""
+
+    of_products: Mapping[SumKey, int] | None
+    oldest: Mapping[SumKey, int]
+
+
+def ends_in(amount_fen: int | None, free: Sequence[tuple[SumKey, int]]) -> End | None:
+    """None if all that is free is asked for, or more. `free` is month by month."""
+    left = amount_fen or 0
+    for (account_id, cycle), members in groupby(free, key=lambda one: (one[0].account_id, one[0].cycle)):
+        month_fen = sum(fen for _, fen in members)
+        if 0 < left < month_fen:
+            return End(account_id, cycle, left)
+        left -= month_fen
+    return None
+
+
+def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]], oldest: Mapping[SumKey, int]) -> Hold:
+    """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order; of the month in
+    which the amount ends, first what is `oldest` (R-4).
 
     What pays a deficit comes out of what is free of the same sums, never out of what another large reservation was promised.
     """
@@ -71,17 +100,24 @@ def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]]) 
         refused = too_large(job.ask)
     if refused is not None:
         return Hold(refused=refused)
-    spent = Counter[SumKey]()
+    rest = Counter(dict(free))
     for offset in offsets:
-        spent[offset.from_item.sum_key] += offset.amount_fen
-    promises, left = [], job.ask.amount_fen
-    for key, fen in free:
-        amount = fen - spent[key] if left is None else min(fen - spent[key], left)
-        if amount > 0:
-            promises.append((key, amount))
-            left = None if left is None else left - amount
+        rest[offset.from_item.sum_key] -= offset.amount_fen
+    return Hold(tuple(_promised(+rest, job.ask.amount_fen, oldest).items()), tuple(offsets))
+
+
+def _promised(rest: Counter[SumKey], amount_fen: int | None, oldest: Mapping[SumKey, int]) -> Counter[SumKey]:
+    """What seemed oldest may be less by now: the second round takes what is missing."""
+    if amount_fen is None:
+        return rest
+    promised, left = Counter[SumKey](), amount_fen
+    for most in (oldest, {}):
+        for key, fen in rest.items():
+            amount = min(fen - promised[key], most.get(key, left), left)
+            promised[key] += amount
+            left -= amount
     assert not left, "covered, or refused above"
-    return Hold(tuple(promises), tuple(offsets))
+    return +promised
 
 
 Alike = tuple[int, str | None]

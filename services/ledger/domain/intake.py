@@ -116,9 +116,9 @@ class Intake:
     def accounts(self) -> list[int]:
         return sorted({item.account_id for item in self.items} | {refund.account_id for refund in self.refunds})
 
-    def without(self, conflicts: Iterable[RowKey]) -> "Intake":
-        """Less the documents that exist with other content: somebody upstream must say which one is true."""
-        bad = {id(fact): fact for fact in (self.facts[key] for key in conflicts)}
+    def without(self, parks: Sequence[Park]) -> "Intake":
+        """Less the documents that are parked."""
+        bad = {id(park.message) for park in parks}
 
         def good(row: Row) -> bool:
             return id(self.facts[row.key]) not in bad
@@ -128,17 +128,19 @@ class Intake:
             items=list(filter(good, self.items)),
             refunds=list(filter(good, self.refunds)),
             usage=list(filter(good, self.usage)),
-            parks=[*self.parks, *(Park(fact, "CONTENT_CONFLICT", CONFLICT) for fact in bad.values())],
+            parks=[*self.parks, *parks],
         )
 
-    def excessive(self, excesses: Sequence[Excess]) -> list[NewRefund]:
-        """The refunds that came with this batch and are larger than their originals."""
-        documents = {excess.document for excess in excesses}
-        return [refund for refund in self.refunds if (refund.account_id, refund.number) in documents]
+    def conflict_parks(self, conflicts: Iterable[RowKey]) -> list[Park]:
+        """Documents that exist with other content: somebody upstream must say which one is true."""
+        facts = {id(fact): fact for fact in (self.facts[key] for key in conflicts)}
+        return [Park(fact, "CONTENT_CONFLICT", CONFLICT) for fact in facts.values()]
 
     def excess_parks(self, excesses: Sequence[Excess]) -> list[Park]:
+        """Documents of this batch that refund more than their originals have left."""
         texts = {excess.document: excess.text for excess in excesses}
-        facts = {id(fact): fact for fact in (self.facts[one.key] for one in self.excessive(excesses))}
+        excessive = [one for one in self.refunds if (one.account_id, one.number) in texts]
+        facts = {id(fact): fact for fact in (self.facts[one.key] for one in excessive)}
         return [Park(fact, "REFUND_EXCEEDS_ORIGINAL", texts[fact.account_id, fact.number]) for fact in facts.values()]
 
 
@@ -160,8 +162,11 @@ def sort_out(facts: Sequence[BillingFact], catalogue: Catalogue) -> Intake:
 
 
 def _digest(fact: BillingFact) -> bytes:
-    """Of the whole document: the same number with anything else in it is another document."""
-    return hashlib.blake2b(fact.model_dump_json().encode(), digest_size=16).digest()
+    """Of the whole document: the same number with anything else in it is another document.
+
+    Of what it says, not of what it leaves out: the contract may grow, and a document that comes again is the same still.
+    """
+    return hashlib.blake2b(fact.model_dump_json(exclude_defaults=True).encode(), digest_size=16).digest()
 
 
 def _rows(fact: BillingFact, digest: bytes, catalogue: Catalogue) -> Iterator[Row | NoRow]:

@@ -11,6 +11,7 @@ from services.ledger.domain.intake import NEVER
 from services.ledger.domain.moves import INVOICEABLE, RESERVED, Move
 from services.ledger.domain.netting import (
     ALONE,
+    POOL,
     Bucket,
     Candidate,
     Offset,
@@ -37,18 +38,20 @@ from shared.domain.catalogue import Catalogue
 
 Answer = BalanceReserved | ReservationRefused
 Ask = ReserveBalance | OffsetDeficit
+NotItem = str | datetime
+"""A refund, by the number of its original; or usage, by the moment before which its bill does not come."""
 
 
 @dataclass(frozen=True)
 class Selected:
     """What an ask selects, locked: its items, the deficits that may bear on them.
 
-    `not_items`: selected numbers that are refunds (None), or usage that waits for its bill (not before that moment).
+    `not_items`: selected numbers that stand for something else.
     """
 
     items: Sequence[Candidate]
     owed: Sequence[Owed]
-    not_items: Mapping[str, datetime | None] = field(default_factory=dict)
+    not_items: Mapping[str, NotItem] = field(default_factory=dict)
     free: Mapping[SumKey, int] = field(default_factory=dict)
     """Of sums that are partly promised to a large reservation: what is free of them."""
     pooled: Pooled = ALONE
@@ -117,6 +120,8 @@ def reserve(
     offsets, left = net(selected.items, owed, pooled=selected.pooled)
     decision = _decided(ask, reservation_id, offsets, _grouped(_take(selected.items, left, ask.amount_fen)))
     assert isinstance(decision.answer, BalanceReserved)
+    if len(offsets) > limits.GROUPS_MAX:
+        return Decision(too_many_offsets(ask, offsets))
     if len(decision.answer.groups) + len(offsets) > limits.GROUPS_MAX:
         return Decision(too_varied(ask))
     assert ask.amount_fen in (None, decision.answer.total_fen)
@@ -147,7 +152,7 @@ def offset(
     if refused is None and have_fen < need_fen and len(selected.items) > limits.ITEMS_MAX:
         refused = too_large(ask)
     if refused is None and len(offsets) > limits.GROUPS_MAX:
-        refused = too_varied(ask)
+        refused = too_many_offsets(ask, offsets)
     if refused is None and have_fen < need_fen:
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
@@ -169,10 +174,15 @@ def _decided(ask: Ask, reservation_id: int, offsets: Sequence[Offset], taken: Se
 
 
 def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRefused | None:
-    """What is named but cannot be invoiced: the first in the order it was named, then oldest first."""
+    """What is named but cannot be invoiced: the first in the order it was named, then oldest first.
+
+    A refund named beside its original is no trouble: it lowers that in any case.
+    """
+    if ask.numbers and len(selected.items) > limits.ITEMS_MAX:
+        return too_large(ask)
     found = {item.number for item in selected.items}
     for number in ask.numbers:
-        if number not in found:
+        if number not in found and selected.not_items.get(number) not in found:
             return _refused_not_item(ask, number, selected.not_items)
     for item in selected.items:
         if item.opens_at > now:
@@ -181,18 +191,16 @@ def _unselectable(ask: Ask, selected: Selected, now: datetime) -> ReservationRef
         held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
         for item in held or unpromised(selected.items, selected.free)[1]:
             return refusal(ask, "ITEM_LOCKED", number=item.number)
-    if ask.numbers and len(selected.items) > limits.ITEMS_MAX:
-        return too_large(ask)
     return None
 
 
-def _refused_not_item(ask: Ask, number: str, known: Mapping[str, datetime | None]) -> ReservationRefused:
+def _refused_not_item(ask: Ask, number: str, known: Mapping[str, NotItem]) -> ReservationRefused:
     if number not in known:
         return refusal(ask, "ITEM_NOT_INVOICEABLE", number=number, why="UNKNOWN_DOCUMENT")
-    bill_not_before = known[number]
-    if bill_not_before is None:
+    what = known[number]
+    if isinstance(what, str):
         return refusal(ask, "NEGATIVE_SELECTED_ALONE", number=number)
-    why = {"why": "BILL_NOT_SETTLED", "earliest_at": bill_not_before.isoformat()}
+    why = {"why": "BILL_NOT_SETTLED", "earliest_at": what.isoformat()}
     return refusal(ask, "ITEM_NOT_INVOICEABLE", number=number, **why)
 
 
@@ -210,6 +218,13 @@ def too_varied(ask: Ask) -> ReservationRefused:
     return refusal(ask, "SELECTION_TOO_LARGE", groups_max=limits.GROUPS_MAX)
 
 
+def too_many_offsets(ask: Ask, offsets: Sequence[Offset]) -> ReservationRefused:
+    """`payable_fen` is what one explicit offset can settle: asked for that first, the rest may be few enough."""
+    most = limits.GROUPS_MAX
+    figures = {"offsets": len(offsets), "offsets_max": most, "payable_fen": paid_fen(offsets[:most])}
+    return refusal(ask, "SELECTION_TOO_LARGE", **figures)
+
+
 def short(
     ask: ReserveBalance, have: Mapping[Bucket, int], owed: Sequence[Owed], pooled: Pooled
 ) -> ReservationRefused | None:
@@ -223,7 +238,8 @@ def short(
     for bucket, fen in by_bucket((bucket_of(debt, pooled), debt.owed_fen) for debt in owed).items():
         if have[bucket] < fen:
             figures = {"deficit_fen": fen, "have_fen": have[bucket], "shortfall_fen": fen - have[bucket]}
-            return refusal(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures)
+            whose = {"owing_account_id": bucket[0]} if len(ask.accounts) > 1 and bucket[0] != POOL else {}
+            return refusal(ask, "DEFICIT_NOT_COVERED", subject=bucket[1], **figures, **whose)
     return None
 
 

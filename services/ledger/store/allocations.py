@@ -4,19 +4,19 @@ What is due is locked as it is found, and is as it is now: PostgreSQL looks agai
 looked up in other rows may be older; it errs to one side only, for once the sums are held a reservation's remainders only become fewer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Connection, Record
 
 from services.ledger.domain import limits
-from services.ledger.domain.allocating import Allocation, Hold, Picked, Remainder, Step, strange
+from services.ledger.domain.allocating import Allocation, Picked, Remainder, Step, strange
 from services.ledger.domain.netting import SumKey
 from services.ledger.domain.reserving import Decision
 from services.ledger.store.items import NOTE_CHANGE
+from services.ledger.store.promises import KEY
 from shared.contracts.ledger import Group, ReserveBalance
 
-KEY = "account_id, subject, cycle, content, opens_at"
 KEY_IS = "account_id = $1 AND subject = $2 AND cycle = $3 AND content = $4 AND opens_at = $5"
 JOB = "account_id, request_id, reservation_id, ask, traceparent"
 NUMBERING = 2
@@ -95,84 +95,6 @@ async def set_remainder_aside(remainder: Remainder, db: Connection, until: datet
         *remainder.key.columns,
         remainder.job.reservation_id,
         until,
-    )
-
-
-async def of_products(db: Connection, ask: ReserveBalance) -> Mapping[SumKey, int] | None:
-    """What the items of the selected products have, by sum; None when every product is selected. There may be a million such items, so
-    nothing is locked meanwhile: what others take before the sums are held is missing in the end.
-    """
-    if not ask.products:
-        return None
-    rows = await db.fetch(
-        f"""
-        SELECT {KEY}, sum(invoiceable_fen)::bigint FROM item
-        WHERE account_id = ANY ($1) AND product_code = ANY ($2) AND invoiceable_fen > 0 AND invoiceable_fen <> 0
-            AND ($3::text IS NULL OR subject = $3) AND ($4 = '{{}}'::text[] OR cycle = ANY ($4))
-        GROUP BY {KEY}
-        """,
-        list(ask.accounts),
-        list(ask.products),
-        ask.subject,
-        list(ask.cycles),
-    )
-    return {SumKey(*key): fen for *key, fen in rows}
-
-
-async def free_sums(
-    db: Connection, ask: ReserveBalance, of_products: Mapping[SumKey, int] | None, now: datetime
-) -> list[tuple[SumKey, int]]:
-    """What is free of the selected sums, month by month; locked in key order."""
-    rows = await db.fetch(
-        f"""
-        SELECT {KEY}, positive_fen FROM balance_sum
-        WHERE account_id = ANY ($1) AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3)
-            AND ($4 = '{{}}'::text[] OR cycle = ANY ($4))
-        ORDER BY {KEY} FOR UPDATE
-        """,
-        list(ask.accounts),
-        now,
-        ask.subject,
-        list(ask.cycles),
-    )
-    found = [(SumKey(*key), fen) for *key, fen in rows]
-    if of_products is not None:
-        found = [(key, min(fen, of_products.get(key, 0))) for key, fen in found]
-    return sorted(
-        ((key, fen) for key, fen in found if fen > 0),
-        key=lambda one: (one[0].account_id, one[0].cycle, one[0].subject, one[0].content),
-    )
-
-
-async def promise(db: Connection, job: Allocation, held: Hold) -> None:
-    """From free to reserved in the sums; the items follow. A refusal ends the job."""
-    keys = [key for key, _ in held.promises]
-    columns = [
-        [getattr(key, name) for key in keys] for name in ("account_id", "subject", "cycle", "content", "opens_at")
-    ]
-    await db.execute(
-        f"""
-        WITH promised AS (
-            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[])
-                AS p ({KEY}, fen)
-        ), kept AS (
-            INSERT INTO remainder ({KEY}, remainder_fen, reservation_id) SELECT p.*, $7 FROM promised p
-        ), moved AS (
-            UPDATE balance_sum s SET positive_fen = s.positive_fen - p.fen, reserved_fen = s.reserved_fen + p.fen
-            FROM promised p WHERE s.account_id = p.account_id AND s.subject = p.subject AND s.cycle = p.cycle
-                AND s.content = p.content AND s.opens_at = p.opens_at RETURNING s.account_id
-        )
-        {NOTE_CHANGE.format(source="moved")}
-        """,
-        *columns,
-        [fen for _, fen in held.promises],
-        job.reservation_id,
-    )
-    await db.execute(
-        "UPDATE allocation SET status = $3 WHERE account_id = $1 AND request_id = $2",
-        job.account_id,
-        job.request_id,
-        "allocating",
     )
 
 
@@ -269,6 +191,13 @@ async def record(db: Connection, remainder: Remainder, step: Step, now: datetime
 
 async def give_back(db: Connection, job: Allocation) -> int:
     """What could not be taken from items any more is free again in the sums; how much it was."""
+    await db.execute(
+        f"""
+        SELECT FROM balance_sum s WHERE ({KEY}) IN (SELECT {KEY} FROM remainder WHERE reservation_id = $1)
+        ORDER BY {KEY} FOR UPDATE
+        """,
+        job.reservation_id,
+    )
     missing: int = await db.fetchval(
         f"""
         WITH gone AS (

@@ -89,7 +89,7 @@ def _waiting(row: dict[str, object]) -> Waiting:
 
 
 async def chunk(db: Connection, waiting: Waiting) -> Chunk:
-    """The next items of the order's groups, locked; with the last ones, what the others of the reservation have."""
+    """The next items of the order's groups, locked; with the last ones, if deficits were paid, what the others of the reservation have."""
     order = waiting.order
     rows = await db.fetch(
         f"""
@@ -109,6 +109,8 @@ async def chunk(db: Connection, waiting: Waiting) -> Chunk:
     if len(items) == limits.STEP_ITEMS:
         return Chunk(Holding(items), last=False)
     paid = await paid_of(db, order)
+    if not paid:
+        return Chunk(Holding(items), last=True)
     await lock_items(db, [], paid)
     others = await db.fetchrow(
         """

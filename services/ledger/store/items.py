@@ -1,4 +1,4 @@
-"""Items and the moves between their buckets. Items are locked oldest first, sums are written in key order: no deadlocks by design."""
+"""Items and the moves between their buckets. Items are locked oldest first, before sums; sums are written in key order."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -6,18 +6,25 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
+from services.ledger.domain import matching
 from services.ledger.domain.intake import Intake, NewRefund, NewUsage, RowKey
-from services.ledger.domain.matching import RACE_SECONDS, Matching, Overdue, Waiting
+from services.ledger.domain.matching import RACE_SECONDS, Overdue, Waiting
 from services.ledger.store import items
+from services.ledger.store.promises import KEY as SUM_KEY
 from shared.contracts.accounts import CashToppedUp
 
 Original = tuple[int | None, int]
 """Its item, and what of it is left to be refunded."""
 
 
-async def take_in(db: Connection, batch: Intake, catalogue_version: str, now: datetime) -> Intake:
-    """All documents of the batch but those that exist with other content. Each pass that finds some begins again without them."""
-    await _lock_originals(db, batch.refunds)
+async def take_in(
+    db: Connection, batch: Intake, catalogue_version: str, now: datetime
+) -> tuple[Intake, matching.Matching]:
+    """All documents of the batch but those that are parked, each whole; and which refunds count from now on.
+
+    Each pass that finds a document to be parked begins again without it.
+    """
+    await _lock(db, batch)
     while True:
         savepoint = db.transaction()
         await savepoint.start()
@@ -26,24 +33,51 @@ async def take_in(db: Connection, batch: Intake, catalogue_version: str, now: da
             *await _add_refunds(db, batch.refunds, now),
             *await _add_usage(db, batch.usage),
         ]
-        if not conflicts:
+        matched = matching.match(await waiting_refunds(db, batch.accounts))
+        parks = batch.conflict_parks(conflicts) or batch.excess_parks(matched.excesses)
+        if not parks:
             await savepoint.commit()
-            return batch
+            return batch, matched
         await savepoint.rollback()
-        batch = batch.without(conflicts)
+        batch = batch.without(parks)
 
 
-async def _lock_originals(db: Connection, refunds: Sequence[NewRefund]) -> None:
-    """Everybody locks items before sums; here new items raise sums before refunds take from items that exist."""
-    if not refunds:
-        return
-    await db.execute(
+async def _lock(db: Connection, batch: Intake) -> None:
+    """What refunds bear on, those of the batch and those that wait, in the order in which everybody locks: refunds, items, sums, accounts.
+
+    Without refunds one statement writes the sums and another nothing: there is no order to keep.
+    """
+    waiting = await db.fetch(
         """
-        SELECT FROM item WHERE (account_id, number) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+        SELECT account_id, original_number FROM refund
+        WHERE EXISTS (SELECT FROM refund WHERE item_id IS NULL) AND account_id = ANY ($1) AND item_id IS NULL
+        ORDER BY account_id, arrived_at, number, line FOR UPDATE
+        """,
+        batch.accounts,
+    )
+    originals = {(one.account_id, one.original_number) for one in batch.refunds} | {tuple(row) for row in waiting}
+    if not originals:
+        return
+    found = await db.fetch(
+        f"""
+        SELECT {SUM_KEY} FROM item WHERE (account_id, number) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
         ORDER BY account_id, occurred_at, item_id FOR UPDATE
         """,
-        [one.account_id for one in refunds],
-        [one.original_number for one in refunds],
+        *zip(*originals, strict=True),
+    )
+    sums = {tuple(row) for row in found} | {
+        (one.account_id, one.subject, one.cycle, one.content, one.opens_at) for one in batch.items
+    }
+    await db.execute(
+        f"""
+        SELECT FROM balance_sum WHERE ({SUM_KEY}) IN (
+            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]))
+        ORDER BY {SUM_KEY} FOR UPDATE
+        """,
+        *(zip(*sums, strict=True) if sums else ([], [], [], [], [])),
+    )
+    await db.execute(
+        "SELECT FROM account_change WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE", batch.accounts
     )
 
 
@@ -148,9 +182,9 @@ async def _originals(db: Connection, refunds: Sequence[Record]) -> dict[tuple[in
     }
 
 
-async def matched(db: Connection, matching: Matching) -> None:
+async def count(db: Connection, found: matching.Matching) -> None:
     """These refunds count from now on."""
-    if not matching.due:
+    if not found.due:
         return
     await db.execute(
         """
@@ -158,20 +192,10 @@ async def matched(db: Connection, matching: Matching) -> None:
         FROM unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[]) AS d (account_id, number, line, item_id)
         WHERE r.account_id = d.account_id AND r.number = d.number AND r.line = d.line
         """,
-        [one.account_id for one in matching.due],
-        [one.number for one in matching.due],
-        [one.line for one in matching.due],
-        [one.item_id for one in matching.due],
-    )
-
-
-async def forget(db: Connection, refunds: Sequence[NewRefund]) -> None:
-    """Of a record that is parked nothing takes effect."""
-    if not refunds:
-        return
-    await db.executemany(
-        "DELETE FROM refund WHERE account_id = $1 AND number = $2 AND line = $3",
-        [(one.account_id, one.number, one.line) for one in refunds],
+        [one.account_id for one in found.due],
+        [one.number for one in found.due],
+        [one.line for one in found.due],
+        [one.item_id for one in found.due],
     )
 
 

@@ -1,5 +1,6 @@
 """What an ask selects, read and locked: accounts in order, within an account oldest first, no more than is needed."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from asyncpg import Connection, Record
 from services.ledger.domain import limits
 from services.ledger.domain.intake import BEGINNING
 from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
-from services.ledger.domain.reserving import Ask, Selected
+from services.ledger.domain.reserving import Ask, NotItem, Selected
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import month_start
 
@@ -158,9 +159,13 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
     found: dict[int, Candidate] = {}
     have_fen, size, free = 0, limits.CHUNK_FIRST, dict(free)
     for account_id in sorted(ask.accounts):
-        for beginning in await _beginnings(db, ask, account_id, free, now):
+        beginnings, there_is_fen = await _where(db, ask, account_id, free, now)
+        there_is_fen += have_fen
+        for beginning in beginnings:
             after = (beginning, 0)
-            while len(found) <= limits.ITEMS_MAX and (need_fen is None or have_fen < need_fen):
+            while len(found) <= limits.ITEMS_MAX and have_fen < (
+                there_is_fen if need_fen is None else min(need_fen, there_is_fen)
+            ):
                 keys = await _keys(db, ask, account_id, after, size, free, now)
                 if not keys:
                     break
@@ -172,15 +177,18 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
     return list(found.values())
 
 
-async def _beginnings(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> list[datetime]:
-    """Where to begin to look. Before the first month that has something free there may be a million items that are promised to a large
-    reservation and not taken yet; what lies before its own month, as a bill may, is looked for only if there is not enough.
+async def _where(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> tuple[list[datetime], float]:
+    """Where to begin to look, and how much there is to be found at most.
+
+    Beside what is asked for there may be a million open items: of other months and subjects, or promised to a large reservation and not
+    taken yet. So it begins with the first month that has something free, and ends when that much is found. What lies before its own
+    month, as a bill may, is looked for only if there is not enough.
     """
-    if all(key.account_id != account_id for key in free):
-        return [BEGINNING]
-    cycle = await db.fetchval(
+    if not (ask.cycles or ask.subject) and all(key.account_id != account_id for key in free):
+        return [BEGINNING], math.inf
+    row = await db.fetchrow(
         """
-        SELECT min(cycle) FROM balance_sum
+        SELECT min(cycle) AS cycle, sum(positive_fen)::bigint AS fen FROM balance_sum
         WHERE account_id = $1 AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3) AND ($4 = '{}'::text[] OR cycle = ANY ($4))
             AND positive_fen > 0
         """,
@@ -189,7 +197,8 @@ async def _beginnings(db: Connection, ask: Ask, account_id: int, free: Free, now
         ask.subject,
         list(ask.cycles),
     )
-    return [] if cycle is None else [month_start(cycle), BEGINNING]
+    assert row is not None
+    return ([], 0) if row["cycle"] is None else ([month_start(row["cycle"]), BEGINNING], row["fen"])
 
 
 def _next_size(size: int, found: int, have_fen: int, need_fen: int | None) -> int:
@@ -263,17 +272,17 @@ async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> l
     return [Candidate(*row.values()) for row in rows]
 
 
-async def _not_items(db: Connection, ask: Ask, found: Set[str]) -> dict[str, datetime | None]:
-    """What else the numbers stand for: refunds, and usage with the moment before which its bill does not come."""
+async def _not_items(db: Connection, ask: Ask, found: Set[str]) -> dict[str, NotItem]:
+    """What else the numbers stand for."""
     rest = [number for number in ask.numbers if number not in found]
     if not rest:
         return {}
     rows = await db.fetch(
         """
-        SELECT number, NULL::timestamptz AS not_before FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)
-        UNION ALL SELECT number, earliest_at FROM usage_record WHERE account_id = ANY ($1) AND number = ANY ($2)
+        SELECT number, original_number, NULL::timestamptz AS not_before FROM refund WHERE account_id = ANY ($1) AND number = ANY ($2)
+        UNION ALL SELECT number, NULL, earliest_at FROM usage_record WHERE account_id = ANY ($1) AND number = ANY ($2)
         """,
         list(ask.accounts),
         rest,
     )
-    return {row["number"]: row["not_before"] for row in rows}
+    return {row["number"]: row["original_number"] or row["not_before"] for row in rows}

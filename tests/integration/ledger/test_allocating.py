@@ -93,6 +93,23 @@ async def test_of_some_products_a_large_request_takes_what_their_items_have_and_
     assert await ledger.figures() == (0, 500, 500, 0)
 
 
+async def test_by_amount_a_large_request_takes_the_oldest_of_all_subjects_of_the_month_it_ends_in(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    february = [an_order(f"F{n}", 100, at=MARCH_10.replace(month=2, hour=n)) for n in range(3)]
+    march = [
+        an_order(f"M{n}", 100, subject="ALIYUN_GOODS" if n % 3 == 2 else "ALIYUN_SERVICE", at=MARCH_10.replace(hour=n))
+        for n in range(9)
+    ]
+    await ledger.bill(*february, *march)
+    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=850))
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, BalanceReserved)
+    left = {number: places[0] for number, places in (await ledger.places()).items() if places[0]}
+    assert (answer.total_fen, left) == (850, {"M5": 50, "M6": 100, "M7": 100, "M8": 100})
+
+
 async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_free_of_a_promised_month(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,38 @@ async def test_a_conflict_in_one_half_of_an_adjustment_parks_both(ledger: Ledger
     assert await settled(ledger) == {("A1", 1): (5, 0), ("O1", 1): (100, 0)}
 
 
+async def test_an_adjustment_that_refunds_too_much_adds_nothing_either(ledger: Ledger) -> None:
+    await ledger.bill(an_order_of("O1", 100))
+    both = BillAdjusted(
+        account_id=1,
+        number="A1",
+        occurred_at=MARCH_10,
+        original_number="O1",
+        cycle="202603",
+        lines=lines(50),
+        refunds=(RefundLine(cash_fen=101),),
+    )
+    for _ in range(2):
+        assert await ledger.bill(both, an_order_of("O2", 7)) == ["REFUND_EXCEEDS_ORIGINAL"]
+        assert await settled(ledger) == {("O1", 1): (100, 0), ("O2", 1): (7, 0)}
+    assert await ledger.bill(both.model_copy(update={"refunds": (RefundLine(cash_fen=100),)})) == []
+    assert await settled(ledger) == {("A1", 1): (50, 0), ("O1", 1): (100, 100), ("O2", 1): (7, 0)}
+
+
+async def test_a_document_is_the_same_when_the_contract_has_grown(ledger: Ledger) -> None:
+    class Tomorrow(OrderPaid):
+        channel: str | None = None
+
+    def tomorrows(**more: str) -> OrderPaid:
+        grown: OrderPaid = Tomorrow.model_validate(an_order().model_dump() | more)
+        grown.__class__.__name__ = "OrderPaid"
+        return grown
+
+    await ledger.bill(an_order())
+    assert await ledger.bill(tomorrows()) == []
+    assert await ledger.bill(tomorrows(channel="partner")) == ["CONTENT_CONFLICT"]
+
+
 @pytest.mark.parametrize(
     "refunds",
     [

@@ -3,14 +3,17 @@
 import asyncio
 from datetime import datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
-from services.ledger.store import pages
+from services.ledger.domain import limits
+from services.ledger.store import pages, selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
 from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
+from tests.integration.ledger.checking import violations
 
 pytestmark = pytest.mark.database
 
@@ -85,6 +88,46 @@ async def test_a_document_held_by_another_request_is_locked(ledger: Ledger) -> N
 
 async def test_an_unknown_document_is_named(ledger: Ledger) -> None:
     assert (await ledger.refusal("O404")).detail == {"number": "O404", "why": "UNKNOWN_DOCUMENT"}
+
+
+async def test_a_refund_named_beside_its_original_is_forced_in_with_it(ledger: Ledger) -> None:
+    await ledger.bill(an_order("O1", 100), an_order("O2", 50), a_refund("F1", of="O1", cash_fen=30))
+    assert (await ledger.reserve("O1", "F1")).total_fen == 70
+    assert (await ledger.refusal("O2", "F1", request_id=2)).reason == "NEGATIVE_SELECTED_ALONE"
+
+
+async def test_more_named_lines_than_a_request_takes_are_too_many_and_nothing_else(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    many = an_order("O1", 1)
+    await ledger.bill(many.model_copy(update={"lines": many.lines * 5}), an_order("O2", 50))
+    refused = await ledger.refusal("O1", "O2")
+    assert (refused.reason, refused.detail) == ("SELECTION_TOO_LARGE", {"items_max": 3})
+
+
+async def test_of_a_month_only_its_own_items_are_looked_at(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside them there may be a million open items of other months, before and after."""
+    few_at_once(monkeypatch)
+    for month in (1, 2, 3):
+        at = MARCH_10.replace(month=month)
+        await ledger.bill(
+            *(an_order(f"O{month}-{number}", 100, at=at + timedelta(hours=number)) for number in range(3))
+        )
+    seen: list[str] = []
+    keys = selections._keys
+
+    async def watched(*given: Any) -> Any:  # noqa: ANN401
+        rows = await keys(*given)
+        seen.extend(row["cycle"] for row in rows)
+        return rows
+
+    monkeypatch.setattr(selections, "_keys", watched)
+    monkeypatch.setattr(limits, "CHUNK_FIRST", 2)
+    ask = an_ask(request_id=1).model_copy(update={"cycles": ("202602",)})
+    answer = await ledger.ask(ask)
+    assert isinstance(answer, BalanceReserved)
+    assert (answer.total_fen, seen) == (300, ["202602"] * 3)
 
 
 async def test_asking_again_gives_the_first_answer(ledger: Ledger) -> None:
@@ -170,3 +213,19 @@ async def test_a_refund_of_what_is_free_is_nobodys_business(ledger: Ledger) -> N
     await ledger.bill(an_order("O1"), an_order("O2"))
     await ledger.reserve("O1")
     assert await ledger.facts(a_refund(of="O2")) == []
+
+
+async def test_the_checker_sees_a_request_that_took_more_than_there_was(ledger: Ledger) -> None:
+    """Also where as much was refunded before, which alone would explain a figure below zero."""
+    await ledger.bill(an_order("O1", 100), a_refund("F1", of="O1", cash_fen=50))
+    assert await violations(ledger.database) == []
+    async with ledger.database.transaction() as db:
+        await db.execute(
+            """
+            WITH taken AS (UPDATE item SET invoiceable_fen = -50, reserved_fen = 100 RETURNING account_id, item_id)
+            INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
+            SELECT account_id, item_id, 'invoiceable', 'reserved', 100, 'request 1', now() FROM taken
+            """
+        )
+    (found,) = [text for text in await violations(ledger.database) if text.startswith("no_item_over_allocated")]
+    assert "took more" in found

@@ -31,13 +31,18 @@ SERVICE = "ALIYUN_SERVICE"
 
 T = TypeVar("T")
 
+CIRCLES: list[asyncpg.DeadlockDetectedError] = []
+"""What a test met of them. They are weather, and none of these races makes one."""
+
 
 @pytest.fixture
 async def crowd(databases: Databases) -> AsyncIterator[Database]:
-    """A ledger with thirty connections; after the race its books are right."""
+    """A ledger with thirty connections; after the race its books are right, and nobody waited in a circle."""
+    CIRCLES.clear()
     database = await databases.open(MIGRATIONS, CONNECTIONS)
     yield database
     await holds(database)
+    assert CIRCLES == []
     await database.close()
     await databases.drop(database.dsn)
 
@@ -46,8 +51,8 @@ async def patiently(work: Callable[[], Awaitable[T]]) -> T:
     for _ in range(TRIES_MAX):
         try:
             return await work()
-        except (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError):
-            continue
+        except (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError) as error:
+            CIRCLES.extend([error] if isinstance(error, asyncpg.DeadlockDetectedError) else [])
     raise AssertionError("weather for ever")
 
 
@@ -220,6 +225,46 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
         await handlers.reserve_balance(an_ask("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
+
+
+ROWS = {
+    "a reservation of two subjects": (
+        1,
+        "SELECT FROM balance_sum WHERE account_id = 1 AND subject = 'ALIYUN_GOODS' FOR UPDATE",
+        "SELECT FROM balance_sum WHERE account_id = 1 AND subject = 'ALIYUN_SERVICE' FOR UPDATE",
+    ),
+    "the word on balances of two accounts": (
+        2,
+        "SELECT FROM account_change WHERE account_id = 1 FOR UPDATE",
+        "SELECT FROM account_change WHERE account_id = 2 FOR UPDATE",
+    ),
+    "a look at a waiting refund": (
+        1,
+        "SELECT FROM refund WHERE number = 'F3' FOR UPDATE",
+        "SELECT FROM balance_sum WHERE account_id = 1 FOR UPDATE",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", ROWS)
+async def test_a_batch_of_orders_and_refunds_locks_in_the_order_of_everybody_else(
+    open_database: OpenDatabase, who: str
+) -> None:
+    """Who has the first of two rows gets the second, while the batch, with an order of that account, waits for the first."""
+    account_id, first, second = ROWS[who]
+    ledger = Ledger(await open_database(MIGRATIONS))
+    await ledger.bill(an_order("G", 100, subject="ALIYUN_GOODS"), an_order("S", 100), an_order("M", 100, account_id=2))
+    await ledger.bill(a_refund("F3", of="not-yet", cash_fen=5))
+    batch = [an_order("N", 50, account_id), a_refund("F1", of="G", cash_fen=10)]
+    async with ledger.database.transaction() as other:
+        await other.execute(first)
+        arriving = asyncio.create_task(ledger.bill(*batch))
+        await somebody_waits(ledger)
+        await other.execute("SET LOCAL lock_timeout = '1s'")
+        await other.execute(second)
+    assert await arriving == []
+    assert (await ledger.places())["G"] == (90, 0, 0, 0)
+    await holds(ledger.database)
 
 
 @pytest.mark.parametrize("job", ["the hold of a large request", "a small request beside a large one"])

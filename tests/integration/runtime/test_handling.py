@@ -162,6 +162,15 @@ async def test_a_record_that_kills_the_process_is_parked_in_the_end(stand: Stand
     assert await stand.parked() == [(1, "ATTEMPTS_EXHAUSTED")]
 
 
+async def test_a_message_whose_question_takes_too_long_each_time_is_parked_and_the_next_goes_on(
+    stand: Stand, counting: Counting
+) -> None:
+    counting.problems = [asyncpg.QueryCanceledError("canceling statement due to statement timeout")] * 6
+    await stand.consumer.on_batch([stand.arrived(1), stand.arrived(2)])
+    assert await stand.effects() == [2]
+    assert await stand.parked() == [(0, "ATTEMPTS_EXHAUSTED")]
+
+
 async def test_what_no_repetition_helps_is_parked_at_once(stand: Stand, counting: Counting) -> None:
     counting.problems = [Unacceptable("NO_ROW", "mend the catalogue"), Unacceptable("NO_ROW", "mend the catalogue")]
     await stand.consumer.on_batch([stand.arrived(1)])

@@ -21,7 +21,7 @@ GOOD: dict[type[Message], dict[str, Any]] = {
     RelationChanged: COMMON | {"member_id": 2},
 }
 
-OF_THE_WHOLE = {(BillAdjusted, "refunds"), (RelationChanged, "member_id")}
+OF_THE_WHOLE = {(BillAdjusted, "refunds"), (RelationChanged, "member_id"), (OrderPaid, "lines")}
 """Faults of two fields that do not go together."""
 
 
@@ -56,6 +56,7 @@ def test_the_good_one_is_read(kind: type[Message]) -> None:
         (OrderPaid, "lines.0.quantity", "-1"),
         (OrderPaid, "lines.0.product_code", "p" * 65),
         (OrderPaid, "lines", []),
+        (OrderPaid, "lines", [LINE, LINE | {"cash_fen": 10**15}]),
         (OrderPaid, "currency", "USD"),
         (OrderPaid, "number", "n" * 65),
         (OrderPaid, "number", ""),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.ledger.domain import booking
 from services.ledger.domain.booking import Held, Holding
 from services.ledger.domain.limits import GROUPS_MAX, OFFSETS_MAX
-from services.ledger.domain.netting import Candidate
+from services.ledger.domain.netting import Candidate, Owed
 from services.ledger.domain.reserving import Decision, Selected, reserve
 from shared.contracts.invoicing import InvoiceVoided, Share
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
@@ -131,6 +131,33 @@ def test_an_answer_that_would_print_as_too_many_lines_is_refused() -> None:
     assert isinstance(refused, ReservationRefused)
     assert (refused.reason, refused.detail) == ("SELECTION_TOO_LARGE", {"groups_max": GROUPS_MAX})
     assert isinstance(reserve(ask, None, Selected(found[1:], []), 3, NOW).answer, BalanceReserved)
+
+
+def test_deficits_that_too_many_items_would_pay_are_refused_with_what_one_offset_can_settle() -> None:
+    owed = [
+        Owed(account_id=1, item_id=10_000 + number, subject="ALIYUN_SERVICE", owed_fen=2, number=f"F{number}")
+        for number in range(GROUPS_MAX + 1)
+    ]
+    ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,))
+    refused = reserve(ask, None, Selected(items([2000]), owed), 3, NOW).answer
+    assert isinstance(refused, ReservationRefused)
+    assert (refused.reason, refused.detail) == (
+        "SELECTION_TOO_LARGE",
+        {"offsets": GROUPS_MAX + 1, "offsets_max": GROUPS_MAX, "payable_fen": 2 * GROUPS_MAX},
+    )
+
+
+def test_a_deficit_of_one_of_several_accounts_is_refused_with_that_account() -> None:
+    ask = ReserveBalance(account_id=9, request_id=2, accounts=(1, 2))
+    refused = reserve(
+        ask,
+        None,
+        Selected(items([100]), [Owed(account_id=1, item_id=77, subject="ALIYUN_SERVICE", owed_fen=101, number="F")]),
+        3,
+        NOW,
+    ).answer
+    assert isinstance(refused, ReservationRefused)
+    assert (refused.reason, refused.detail["owing_account_id"]) == ("DEFICIT_NOT_COVERED", 1)
 
 
 def test_the_largest_answer_fits_into_a_message() -> None:
