@@ -35,7 +35,7 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
         locked = await _locked_sums(db, free)
         if all(locked[key] >= fen for key, fen in free.items()):
             return selected
-        free = locked
+        free, owing = locked, True
 
 
 async def _select(db: Connection, ask: Ask, free: Free, owing: bool, now: datetime) -> Selected:
