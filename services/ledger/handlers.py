@@ -46,7 +46,7 @@ async def cash_topped_up(fact: CashToppedUp, db: Connection, _: datetime) -> lis
 
 
 async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) -> list[Message]:
-    earlier, reservation_id = await reservations.earlier(db, ask)
+    earlier, reservation_id = await reservations.begin(db, ask)
     selected = await selections.select(db, ask, now)
     decision = reserving.reserve(ask, earlier, selected, reservation_id, now)
     await allocations.queue(db, ask, decision, reservation_id, now)
@@ -54,7 +54,7 @@ async def reserve_balance(ask: ReserveBalance, db: Connection, now: datetime) ->
 
 
 async def offset_deficit(ask: OffsetDeficit, db: Connection, now: datetime) -> list[Message]:
-    earlier, reservation_id = await reservations.earlier(db, ask)
+    earlier, reservation_id = await reservations.begin(db, ask)
     selected = await selections.select(db, ask, now)
     return await _decided(reserving.offset(ask, earlier, selected, reservation_id, now), db, now)
 

@@ -28,16 +28,28 @@ def credited_cause(order: Order) -> str | None:
     return CAUSES["issued"].format(order.part_id) if order.wanted == "credited" else None
 
 
-async def earlier(db: Connection, ask: Ask) -> tuple[Decision | None, int]:
-    """What was decided for this request before, whoever asks again; a large one may still be in work. And an id, should it be new."""
+RESERVING = 1
+"""The class of the advisory locks that small reservations share, and that a large one has alone while it takes its sums. They come before
+any row: what is read in the statements after this one is as it is then.
+"""
+
+
+async def begin(db: Connection, ask: Ask) -> tuple[Decision | None, int]:
+    """What was decided for this request before, whoever asks again; a large one may still be in work. And an id, should it be new.
+
+    From here to the end of the transaction no large reservation of these accounts takes its sums.
+    """
     row = await db.fetchrow(
         """
         SELECT r.answer_type, r.answer, r.request_id IS NOT NULL OR a.request_id IS NOT NULL AS known, nextval('reservation_id') AS id
-        FROM (SELECT $1::bigint AS account_id, $2::bigint AS request_id) me
+        FROM (SELECT count(pg_advisory_xact_lock_shared($4, hashint8(account_id))) FROM unnest($3::bigint[]) AS l (account_id)) locked,
+            (SELECT $1::bigint AS account_id, $2::bigint AS request_id) me
             LEFT JOIN reservation r USING (account_id, request_id) LEFT JOIN allocation a USING (account_id, request_id)
         """,
         ask.account_id,
         ask.request_id,
+        sorted(ask.accounts),
+        RESERVING,
     )
     assert row is not None
     answer = None if row["answer"] is None else ANSWERS[row["answer_type"]].model_validate_json(row["answer"])

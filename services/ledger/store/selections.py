@@ -10,14 +10,15 @@ from services.ledger.domain import limits
 from services.ledger.domain.intake import BEGINNING
 from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket_of, by_bucket
 from services.ledger.domain.reserving import Ask, NotItem, Selected
+from services.ledger.store.reservations import RESERVING
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import month_start
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
-LOCK = "SELECT {}({}, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id)"
-RESERVING, BESIDE_PROMISES = 1, 3
-"""Classes of advisory locks, always taken in this order and before any row."""
+LOCK = "SELECT pg_advisory_xact_lock($2, hashint8(account_id)) FROM unnest($1::bigint[]) AS a (account_id)"
+BESIDE_PROMISES = 3
+"""The class of the advisory locks of small reservations beside large ones: taken after `RESERVING` and before any row."""
 
 Free = dict[SumKey, int]
 """Of the sums on which a large reservation in work has a promise: what is free. Nearly always empty."""
@@ -28,7 +29,6 @@ async def select(db: Connection, ask: Ask, now: datetime) -> Selected:
 
     Otherwise the oldest that suffice: for the deficits of each account and subject its own, and of all of them for the amount.
     """
-    await db.execute(LOCK.format("pg_advisory_xact_lock_shared", RESERVING), sorted(ask.accounts))
     free, owing = await _promised_and_owing(db, ask)
     while True:
         selected = await _select(db, ask, free, owing, now)
@@ -56,7 +56,7 @@ async def payers_alone(db: Connection, ask: ReserveBalance, now: datetime) -> Se
 
     From here to the end of the transaction no other reservation of these accounts is under way; intake goes on.
     """
-    await db.execute(LOCK.format("pg_advisory_xact_lock", RESERVING), sorted(ask.accounts))
+    await db.execute(LOCK, sorted(ask.accounts), RESERVING)
     free, owing = await _promised_and_owing(db, ask)
     owed = await _owed(db, ask, now) if owing else []
     found = await _payers(db, ask, owed, free, now)
@@ -75,7 +75,7 @@ async def _promised_and_owing(db: Connection, ask: Ask) -> tuple[Free, bool]:
     assert row is not None
     if not row["promised"]:
         return {}, row["owing"]
-    await db.execute(LOCK.format("pg_advisory_xact_lock", BESIDE_PROMISES), sorted(ask.accounts))
+    await db.execute(LOCK, sorted(ask.accounts), BESIDE_PROMISES)
     sums = await db.fetch(
         """
         SELECT s.account_id, s.subject, s.cycle, s.content, s.opens_at, s.positive_fen FROM balance_sum s

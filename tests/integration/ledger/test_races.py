@@ -13,8 +13,8 @@ import pytest
 from deploy.demo.client import eventually
 from services.ledger import handlers
 from services.ledger.app import MIGRATIONS
-from services.ledger.store import selections
-from shared.contracts.ledger import BalanceReserved
+from services.ledger.store import reservations, selections
+from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
 from tests.databases import Databases
@@ -225,6 +225,28 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
         await handlers.reserve_balance(an_ask("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
+
+
+async def test_a_large_request_takes_its_sums_when_no_small_one_is_choosing(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of another account of both: whoever chose before the promise has written what it took."""
+    few_at_once(monkeypatch)
+    ledger = Ledger(await open_database(MIGRATIONS))
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)), an_order("M", 100, account_id=2))
+    assert await ledger.asked(an_ask(request_id=1, amount_fen=550)) == []
+    small = an_ask(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
+    async with ledger.database.transaction() as choosing:
+        await reservations.begin(choosing, small)
+        holding = asyncio.create_task(ledger.allocated())
+        await somebody_waits(ledger)
+        (answer,) = await handlers.reserve_balance(small, choosing, MARCH_20)
+        assert isinstance(answer, BalanceReserved)
+        assert {group.account_id: group.amount_fen for group in answer.groups} == {1: 60}
+    (refused,) = await holding
+    assert isinstance(refused, ReservationRefused)
+    assert refused.detail["have_fen"] == 540
+    await holds(ledger.database)
 
 
 ROWS = {
