@@ -20,6 +20,9 @@ LOCK = "SELECT pg_advisory_xact_lock($2, hashint8(account_id)) FROM unnest($1::b
 BESIDE_PROMISES = 3
 """The class of the advisory locks of small reservations beside large ones: taken after `RESERVING` and before any row."""
 
+WAIT, PASS_BY = "FOR UPDATE", "FOR UPDATE SKIP LOCKED"
+Walk = tuple[datetime, str]
+
 Free = dict[SumKey, int]
 """Of the sums on which a large reservation in work has a promise: what is free. Nearly always empty."""
 
@@ -159,9 +162,9 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
     found: dict[int, Candidate] = {}
     have_fen, size, free = 0, limits.CHUNK_FIRST, dict(free)
     for account_id in sorted(ask.accounts):
-        beginnings, there_is_fen = await _where(db, ask, account_id, free, now)
+        walks, there_is_fen = await _walks(db, ask, account_id, free, now)
         there_is_fen += have_fen
-        for beginning in beginnings:
+        for beginning, locked in walks:
             after = (beginning, 0)
             while len(found) <= limits.ITEMS_MAX and have_fen < (
                 there_is_fen if need_fen is None else min(need_fen, there_is_fen)
@@ -170,22 +173,25 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
                 if not keys:
                     break
                 wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
-                chunk = await _locked(db, account_id, [row["item_id"] for row in wanted if row["item_id"] not in found])
+                item_ids = [row["item_id"] for row in wanted if row["item_id"] not in found]
+                chunk = await _locked(db, account_id, item_ids, locked)
                 found |= {item.item_id: item for item in chunk}
                 have_fen += sum(_use(item.sum_key, item.free_fen, free) if free else item.free_fen for item in chunk)
                 after, size = (last["occurred_at"], last["item_id"]), _next_size(size, len(found), have_fen, need_fen)
     return list(found.values())
 
 
-async def _where(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> tuple[list[datetime], float]:
-    """Where to begin to look, and how much there is to be found at most.
+async def _walks(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> tuple[list[Walk], float]:
+    """Where to begin to look, and what to do with items that others have locked; and how much there is to be found at most.
 
     Beside what is asked for there may be a million open items: of other months and subjects, or promised to a large reservation and not
     taken yet. So it begins with the first month that has something free, and ends when that much is found. What lies before its own
-    month, as a bill may, is looked for only if there is not enough.
+    month, as a bill may, is looked for only if there is not enough. A promise is on the sum, and any of its items will do: those in which
+    the large reservation is busy are waited for only if there is not enough without them, or one would wait for step after step.
     """
-    if not (ask.cycles or ask.subject) and all(key.account_id != account_id for key in free):
-        return [BEGINNING], math.inf
+    promised = any(key.account_id == account_id for key in free)
+    if not (ask.cycles or ask.subject or promised):
+        return [(BEGINNING, WAIT)], math.inf
     row = await db.fetchrow(
         """
         SELECT min(cycle) AS cycle, sum(positive_fen)::bigint AS fen FROM balance_sum
@@ -198,7 +204,10 @@ async def _where(db: Connection, ask: Ask, account_id: int, free: Free, now: dat
         list(ask.cycles),
     )
     assert row is not None
-    return ([], 0) if row["cycle"] is None else ([month_start(row["cycle"]), BEGINNING], row["fen"])
+    if row["cycle"] is None:
+        return [], 0
+    month = month_start(row["cycle"])
+    return [*([(month, PASS_BY)] if promised else []), (month, WAIT), (BEGINNING, WAIT)], row["fen"]
 
 
 def _next_size(size: int, found: int, have_fen: int, need_fen: int | None) -> int:
@@ -263,9 +272,9 @@ def _columns(keys: Iterable[SumKey]) -> list[list[str | datetime]]:
     return [list(column) for column in zip(*(key.columns[1:] for key in keys), strict=True)] or [[], [], [], []]
 
 
-async def _locked(db: Connection, account_id: int, item_ids: Sequence[int]) -> list[Candidate]:
+async def _locked(db: Connection, account_id: int, item_ids: Sequence[int], locked: str) -> list[Candidate]:
     rows = await db.fetch(
-        f"SELECT {COLUMNS} FROM item WHERE account_id = $1 AND item_id = ANY ($2) ORDER BY occurred_at, item_id FOR UPDATE",
+        f"SELECT {COLUMNS} FROM item WHERE account_id = $1 AND item_id = ANY ($2) ORDER BY occurred_at, item_id {locked}",
         account_id,
         item_ids,
     )

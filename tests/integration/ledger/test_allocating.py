@@ -1,10 +1,12 @@
 """What proofs found: parts of one group in any order, and promises of large reservations against everything that comes between."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from deploy.demo.client import eventually
 from services.ledger.domain import limits, reserving
 from services.ledger.store import selections
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
@@ -108,6 +110,27 @@ async def test_by_amount_a_large_request_takes_the_oldest_of_all_subjects_of_the
     assert isinstance(answer, BalanceReserved)
     left = {number: places[0] for number, places in (await ledger.places()).items() if places[0]}
     assert (answer.total_fen, left) == (850, {"M5": 50, "M6": 100, "M7": 100, "M8": 100})
+
+
+async def test_a_small_request_passes_by_the_items_in_which_a_large_one_is_busy_and_waits_only_if_it_needs_them(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few_at_once(monkeypatch)
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450))
+    await ledger.allocated(steps=1)
+    async with ledger.database.transaction() as step:
+        await step.execute("SELECT FROM item WHERE number IN ('O0', 'O1') FOR UPDATE")
+        assert (await ledger.reserve(request_id=2, amount_fen=90)).total_fen == 90
+    assert (await ledger.places())["O2"] == (10, 90, 0, 0)
+    async with ledger.database.transaction() as step:
+        await step.execute("SELECT FROM item FOR UPDATE")
+        asking = asyncio.create_task(ledger.reserve(request_id=3, amount_fen=60))
+        await eventually("somebody who waits", lambda: step.fetch("SELECT FROM pg_locks WHERE NOT granted"))
+    assert (await asking).total_fen == 60
+    (answer,) = await ledger.allocated()
+    assert isinstance(answer, BalanceReserved)
+    assert (answer.total_fen, await ledger.figures()) == (450, (0, 600, 0, 0))
 
 
 async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_free_of_a_promised_month(

@@ -305,7 +305,7 @@ async def test_whoever_has_an_item_gets_its_sum_while_requests_wait_for_the_item
         await ledger.allocated(steps=1)
         waiting = ledger.asked(an_ask(request_id=2, amount_fen=130))
     async with ledger.database.transaction() as refunding:
-        await refunding.execute("SELECT FROM item WHERE number IN ('D1', 'O0') ORDER BY item_id FOR UPDATE")
+        await refunding.execute("SELECT FROM item ORDER BY occurred_at, item_id FOR UPDATE")
         request = asyncio.create_task(waiting)
         await somebody_waits(ledger)
         await refunding.execute("SET LOCAL lock_timeout = '1s'")
