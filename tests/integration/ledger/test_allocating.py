@@ -22,6 +22,13 @@ def the_pairs(messages: Sequence[Message] | Message) -> list[tuple[str, str, int
     return [(one.from_number, one.to_number, one.amount_fen) for one in messages.offsets]
 
 
+async def promised(ledger: Ledger) -> None:
+    """Of six orders of one yuan, 450 fen to request 1, nothing of it taken yet."""
+    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
+    assert await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450)) == []
+    await ledger.allocated(steps=1)
+
+
 async def test_a_part_takes_what_is_held_before_it_takes_back_what_another_part_released(ledger: Ledger) -> None:
     await ledger.bill(an_order("A", 100), an_order("B", 100))
     reserved = await ledger.reserve("A", "B")
@@ -65,10 +72,7 @@ async def test_of_a_promised_month_a_small_request_gets_what_is_free_and_no_more
 ) -> None:
     """The promise is on the sum: whichever items the small one takes, the large one finds enough in the others."""
     few_at_once(monkeypatch)
-    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
-    large = ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450)
-    assert await ledger.asked(large) == []
-    await ledger.allocated(steps=1)
+    await promised(ledger)
     assert (await ledger.reserve(request_id=2, amount_fen=150)).total_fen == 150
     (answer,) = await ledger.allocated()
     assert isinstance(answer, BalanceReserved)
@@ -116,9 +120,7 @@ async def test_a_small_request_passes_by_the_items_in_which_a_large_one_is_busy_
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_at_once(monkeypatch)
-    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
-    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450))
-    await ledger.allocated(steps=1)
+    await promised(ledger)
     async with ledger.database.transaction() as step:
         await step.execute("SELECT FROM item WHERE number IN ('O0', 'O1') FOR UPDATE")
         assert (await ledger.reserve(request_id=2, amount_fen=90)).total_fen == 90
@@ -138,9 +140,7 @@ async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_fr
 ) -> None:
     """It came after the small one had looked and before it had the sum: what is missing comes from another sum."""
     few_at_once(monkeypatch)
-    await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
-    await ledger.asked(ReserveBalance(account_id=1, request_id=1, accounts=(1,), amount_fen=450))
-    await ledger.allocated(steps=1)
+    await promised(ledger)
     await ledger.bill(an_order("G", 60, subject="ALIYUN_GOODS", at=MARCH_20))
     choose = selections._select
     refunds = [a_refund("F1", of="O5", cash_fen=30)]
