@@ -35,6 +35,7 @@ SEND_REQUEST_MS = 20_000
 REQUEST_BYTES_MAX = 4_000_000
 PARTITION_BYTES_MAX = 4 * 1024 * 1024
 """The client asks a partition for more only when nothing of it is left: one hot account would wait for the broker after each batch."""
+KNOWN_SECONDS, KNOWN_PAUSE_SECONDS = 30.0, 0.02
 HEARTBEAT_LOST = timedelta(seconds=90)
 """Longer than a group waits for a member that died: meanwhile nobody in it has a heartbeat."""
 STANDSTILL = timedelta(seconds=300)
@@ -325,7 +326,10 @@ def _record(raw: ConsumerRecord) -> Record:
 
 
 async def declare_topics(settings: Settings) -> None:
-    """Make the topics that are missing. An existing topic is left as its operators want it."""
+    """Make the topics that are missing, and wait until the broker tells clients of them: it may learn of a new topic after the controller
+    has said that it is made, and a consumer that comes between would not look again for half a minute. An existing topic is left as its
+    operators want it.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     try:
         await admin.start()
@@ -336,8 +340,22 @@ async def declare_topics(settings: Settings) -> None:
             for _, code, *_ in answer.topic_errors:
                 if code and for_code(code) is not TopicAlreadyExistsError:
                     raise for_code(code)()
+        async with asyncio.timeout(KNOWN_SECONDS):
+            await _known(admin)
     finally:
         await admin.close()
+
+
+async def _known(admin: AIOKafkaAdminClient) -> None:
+    while True:
+        described = await admin.describe_topics(list(TOPICS))
+        errors = [for_code(topic["error_code"]) for topic in described if topic["error_code"]]
+        if not errors:
+            return
+        for error in errors:
+            if not error.retriable:
+                raise error
+        await asyncio.sleep(KNOWN_PAUSE_SECONDS)
 
 
 def _new_topic(name: str, settings: Settings) -> NewTopic:

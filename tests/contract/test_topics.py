@@ -1,11 +1,18 @@
 """`declare_topics`: what is missing is made as the settings say, what exists is left alone, and any number of processes may do it."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    KafkaConnectionError,
+    LeaderNotAvailableError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from shared.contracts.topics import TOPICS
 from shared.runtime.kafka import declare_topics
@@ -52,6 +59,31 @@ async def test_missing_topics_are_made_as_the_settings_say(empty_bench: Bench) -
     assert await partitions_of(empty_bench) == dict.fromkeys(TOPICS, 3)
     for topic in TOPICS:
         assert OURS.items() <= (await settings_of(empty_bench, topic)).items()
+
+
+async def test_it_waits_until_the_broker_tells_of_them(empty_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker may learn of a topic after the controller has said that it is made."""
+    describe, told = (
+        AIOKafkaAdminClient.describe_topics,
+        [UnknownTopicOrPartitionError.errno, LeaderNotAvailableError.errno, 0],
+    )
+
+    async def late(admin: AIOKafkaAdminClient, topics: list[str]) -> list[dict[str, Any]]:
+        code = told.pop(0)
+        return [topic | {"error_code": code} for topic in await describe(admin, topics)]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_topics", late)
+    await declare_topics(empty_bench.settings())
+    assert told == []
+
+
+async def test_topics_it_may_not_see_end_the_process(empty_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def forbidden(_: AIOKafkaAdminClient, topics: list[str]) -> list[dict[str, Any]]:
+        return [{"error_code": TopicAuthorizationFailedError.errno, "topic": topic} for topic in topics]
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_topics", forbidden)
+    with pytest.raises(TopicAuthorizationFailedError):
+        await declare_topics(empty_bench.settings())
 
 
 async def test_an_existing_topic_is_left_as_its_operators_want_it(empty_bench: Bench) -> None:

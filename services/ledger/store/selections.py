@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence, Set
-from datetime import datetime
+from datetime import UTC, datetime
 
 from asyncpg import Connection, Record
 
@@ -12,7 +12,7 @@ from services.ledger.domain.netting import POOL, Candidate, Owed, SumKey, bucket
 from services.ledger.domain.reserving import Ask, NotItem, Selected
 from services.ledger.store.reservations import RESERVING
 from shared.contracts.ledger import ReserveBalance
-from shared.domain.calendar import month_start
+from shared.domain.calendar import month_start, next_cycle
 
 COLUMNS = """account_id, item_id, number, subject, content, tax_percent, cycle, spec, occurred_at, opens_at, invoiceable_fen,
     reserved_fen, order_type"""
@@ -20,8 +20,11 @@ LOCK = "SELECT pg_advisory_xact_lock($2, hashint8(account_id)) FROM unnest($1::b
 BESIDE_PROMISES = 3
 """The class of the advisory locks of small reservations beside large ones: taken after `RESERVING` and before any row."""
 
-WAIT, PASS_BY = "FOR UPDATE", "FOR UPDATE SKIP LOCKED"
-Walk = tuple[datetime, str]
+WAIT, PASS_BY = "", "SKIP LOCKED"
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+Walk = tuple[datetime, datetime, str]
+"""Items that occurred from when, till before when, and what to do with those that others have locked."""
+Between = tuple[datetime, int, datetime]
 
 Free = dict[SumKey, int]
 """Of the sums on which a large reservation in work has a promise: what is free. Nearly always empty."""
@@ -164,17 +167,18 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
     for account_id in sorted(ask.accounts):
         walks, there_is_fen = await _walks(db, ask, account_id, free, now)
         there_is_fen += have_fen
-        for beginning, locked in walks:
+        for beginning, end, locked in walks:
             after = (beginning, 0)
             while len(found) <= limits.ITEMS_MAX and have_fen < (
                 there_is_fen if need_fen is None else min(need_fen, there_is_fen)
             ):
-                keys = await _keys(db, ask, account_id, after, size, free, now)
+                keys = await _keys(db, ask, account_id, (*after, end), size, free, now)
                 if not keys:
                     break
                 wanted, last = _enough(keys, None if need_fen is None else need_fen - have_fen, dict(free))
-                item_ids = [row["item_id"] for row in wanted if row["item_id"] not in found]
-                chunk = await _locked(db, account_id, item_ids, locked)
+                tried, last = (wanted, last) if locked == WAIT else (keys, keys[-1])
+                item_ids = [row["item_id"] for row in tried if row["item_id"] not in found]
+                chunk = await _locked(db, account_id, item_ids, len(wanted), locked)
                 found |= {item.item_id: item for item in chunk}
                 have_fen += sum(_use(item.sum_key, item.free_fen, free) if free else item.free_fen for item in chunk)
                 after, size = (last["occurred_at"], last["item_id"]), _next_size(size, len(found), have_fen, need_fen)
@@ -182,32 +186,31 @@ async def _oldest(db: Connection, ask: Ask, need_fen: int | None, free: Free, no
 
 
 async def _walks(db: Connection, ask: Ask, account_id: int, free: Free, now: datetime) -> tuple[list[Walk], float]:
-    """Where to begin to look, and what to do with items that others have locked; and how much there is to be found at most.
+    """Where to look, and how much there is to be found at most.
 
     Beside what is asked for there may be a million open items: of other months and subjects, or promised to a large reservation and not
-    taken yet. So it begins with the first month that has something free, and ends when that much is found. What lies before its own
-    month, as a bill may, is looked for only if there is not enough. A promise is on the sum, and any of its items will do: those in which
-    the large reservation is busy are waited for only if there is not enough without them, or one would wait for step after step.
+    taken yet. So it looks in the months that have something free, and ends when that much is found. What lies outside its own month, as
+    a bill may, is looked for only if there is not enough. A promise is on the sum, and any of its items will do: those in which the large
+    reservation is busy are waited for only if there is not enough without them, or one would wait for step after step.
     """
     promised = any(key.account_id == account_id for key in free)
     if not (ask.cycles or ask.subject or promised):
-        return [(BEGINNING, WAIT)], math.inf
-    row = await db.fetchrow(
+        return [(BEGINNING, NEVER, WAIT)], math.inf
+    rows = await db.fetch(
         """
-        SELECT min(cycle) AS cycle, sum(positive_fen)::bigint AS fen FROM balance_sum
+        SELECT cycle, sum(positive_fen)::bigint AS fen FROM balance_sum
         WHERE account_id = $1 AND opens_at <= $2 AND ($3::text IS NULL OR subject = $3) AND ($4 = '{}'::text[] OR cycle = ANY ($4))
             AND positive_fen > 0
+        GROUP BY cycle ORDER BY cycle
         """,
         account_id,
         now,
         ask.subject,
         list(ask.cycles),
     )
-    assert row is not None
-    if row["cycle"] is None:
-        return [], 0
-    month = month_start(row["cycle"])
-    return [*([(month, PASS_BY)] if promised else []), (month, WAIT), (BEGINNING, WAIT)], row["fen"]
+    months = [(month_start(row["cycle"]), month_start(next_cycle(row["cycle"]))) for row in rows]
+    walks = [(*month, locked) for locked in ([PASS_BY, WAIT] if promised else [WAIT]) for month in months]
+    return [*walks, (BEGINNING, NEVER, WAIT)], sum(row["fen"] for row in rows)
 
 
 def _next_size(size: int, found: int, have_fen: int, need_fen: int | None) -> int:
@@ -240,7 +243,7 @@ def _enough(keys: Sequence[Record], need_fen: int | None, free: Free) -> tuple[l
 
 
 async def _keys(
-    db: Connection, ask: Ask, account_id: int, after: tuple[datetime, int], size: int, free: Free, now: datetime
+    db: Connection, ask: Ask, account_id: int, between: Between, size: int, free: Free, now: datetime
 ) -> Sequence[Record]:
     """Where the next chunk lies, without what is all promised to others.
 
@@ -249,14 +252,14 @@ async def _keys(
     rows: list[Record] = await db.fetch(
         """
         SELECT item_id, account_id, subject, cycle, content, opens_at, invoiceable_fen, occurred_at FROM item
-        WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND invoiceable_fen <> 0 AND invoiceable_fen > 0
-            AND opens_at <= $4 AND ($5::text IS NULL OR subject = $5) AND ($6 = '{}'::text[] OR cycle = ANY ($6))
-            AND ($7 = '{}'::text[] OR product_code = ANY ($7)) AND ($9 = '{}'::text[] OR (subject, cycle, content, opens_at) NOT IN (
-                SELECT * FROM unnest($9::text[], $10::text[], $11::text[], $12::timestamptz[])))
-        ORDER BY occurred_at, item_id LIMIT $8
+        WHERE account_id = $1 AND (occurred_at, item_id) > ($2, $3) AND occurred_at < $4 AND invoiceable_fen <> 0 AND invoiceable_fen > 0
+            AND opens_at <= $5 AND ($6::text IS NULL OR subject = $6) AND ($7 = '{}'::text[] OR cycle = ANY ($7))
+            AND ($8 = '{}'::text[] OR product_code = ANY ($8)) AND ($10 = '{}'::text[] OR (subject, cycle, content, opens_at) NOT IN (
+                SELECT * FROM unnest($10::text[], $11::text[], $12::text[], $13::timestamptz[])))
+        ORDER BY occurred_at, item_id LIMIT $9
         """,
         account_id,
-        *after,
+        *between,
         now,
         ask.subject,
         list(ask.cycles),
@@ -272,13 +275,13 @@ def _columns(keys: Iterable[SumKey]) -> list[list[str | datetime]]:
     return [list(column) for column in zip(*(key.columns[1:] for key in keys), strict=True)] or [[], [], [], []]
 
 
-async def _locked(db: Connection, account_id: int, item_ids: Sequence[int], locked: str) -> list[Candidate]:
-    rows = await db.fetch(
-        f"SELECT {COLUMNS} FROM item WHERE account_id = $1 AND item_id = ANY ($2) ORDER BY occurred_at, item_id {locked}",
-        account_id,
-        item_ids,
-    )
-    return [Candidate(*row.values()) for row in rows]
+async def _locked(db: Connection, account_id: int, item_ids: Sequence[int], most: int, locked: str) -> list[Candidate]:
+    """In the order of their numbers. Ordered by time instead, and most of them locked, PostgreSQL would walk the whole account."""
+    sql = f"""
+        SELECT {COLUMNS} FROM unnest($2::bigint[]) WITH ORDINALITY AS wanted (item_id, place) JOIN item USING (item_id)
+        WHERE account_id = $1 ORDER BY place LIMIT $3 FOR UPDATE OF item {locked}
+        """
+    return [Candidate(*row.values()) for row in await db.fetch(sql, account_id, item_ids, most)]
 
 
 async def _not_items(db: Connection, ask: Ask, found: Set[str]) -> dict[str, NotItem]:
