@@ -7,6 +7,7 @@ from pydantic import Field
 from shared.contracts.message import Code, Fen, Frozen, Id, Message, Moment, Number, PositiveFen
 
 InvoiceKind = Literal["general", "special"]
+RedReason = Literal["issued_in_error", "sales_return", "service_stopped", "sales_allowance"]
 Method = Literal["by_order", "by_monthly_bill", "by_amount", "offset"]
 InvoiceNumber = Annotated[str, Field(pattern=r"^[0-9]{20}$")]
 Serial = Annotated[str, Field(pattern=r"^[0-9A-Z]{20}$")]
@@ -88,6 +89,36 @@ class PartWaitsForQuota(InvoicingFact):
     needed_net_fen: PositiveFen
     left_net_fen: Fen | None = None
     """Not known if the platform only said that it is too much."""
+
+
+class CreditNoteFact(InvoicingFact):
+    """A credit note over all of an issued invoice, whose part, number and amount are named. Until it ends, the amount counts as invoiced."""
+
+    credit_note_id: Id
+    part_id: Id
+    number: InvoiceNumber
+    gross_fen: PositiveFen
+
+
+class CreditNoteRequested(CreditNoteFact):
+    """A credit note was asked for and stored."""
+
+    reason: RedReason
+
+
+class RedFormWaits(CreditNoteFact):
+    """The buyer has to confirm the red confirmation form in the e-tax bureau; after `hours_left` it is void. Said again as time passes."""
+
+    form_number: Annotated[str, Field(max_length=40)]
+    hours_left: Annotated[int, Field(ge=0, le=72)]
+
+
+class CreditNoteFailed(CreditNoteFact):
+    """No red invoice comes of it: refused, or its form is void. The invoice stands as before."""
+
+    reason: Code
+    text: Annotated[str, Field(max_length=400)] = ""
+    form_number: Annotated[str, Field(max_length=40)] | None = None
 
 
 class InvoiceCredited(PartFact):

@@ -5,7 +5,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from shared.contracts.invoicing import InvoiceKind
+from shared.contracts.invoicing import InvoiceKind, RedReason
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,26 @@ class BlueOrder:
     tax_fen: int
     remark: str
     drawer: str
+
+
+@dataclass(frozen=True)
+class RedOrder:
+    """A red invoice that reverses all of a blue one: its lines and amounts, negative, in fen. `form_number` names the confirmation form
+    that the buyer has entered; without one the seller's is entered.
+
+    The serial is its identity, for good: two orders under it never make two documents, also when the form of the first one died.
+    """
+
+    serial: str
+    blue_number: str
+    seller_tax_id: str
+    reason: RedReason
+    lines: tuple[OrderLine, ...]
+    gross_fen: int
+    net_fen: int
+    tax_fen: int
+    remark: str
+    form_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +133,14 @@ class CancelHeard:
 
 
 @dataclass(frozen=True)
+class FormTold:
+    """The red confirmation form of a serial and its state, two digits. Once it is confirmed the platform issues by itself."""
+
+    number: str
+    state: str
+
+
+@dataclass(frozen=True)
 class QuotaTold:
     """What a seller may issue in a month and what is used of it, tax not included."""
 
@@ -138,6 +166,7 @@ Answer = (
     | Cancelled
     | TooLate
     | CancelHeard
+    | FormTold
     | QuotaTold
     | Unknown
 )
@@ -148,7 +177,11 @@ class TaxPlatform(Protocol):
 
     async def submit(self, order: BlueOrder) -> Answer: ...
 
-    async def query(self, serial: str) -> Answer: ...
+    async def submit_red(self, order: RedOrder) -> Answer: ...
+
+    async def query(self, serial: str) -> Answer:
+        """Of a blue or a red order."""
+        ...
 
     async def cancel(self, serial: str) -> Answer: ...
 

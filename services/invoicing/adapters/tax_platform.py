@@ -19,10 +19,12 @@ from services.invoicing.adapters.port import (
     Cancelled,
     Duplicate,
     Failed,
+    FormTold,
     Issued,
     NotFound,
     Processing,
     QuotaTold,
+    RedOrder,
     Rejected,
     TooLate,
     Unknown,
@@ -32,6 +34,7 @@ CALL_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 NUMBER = re.compile(r"[0-9]{20}")
 SERIAL = re.compile(r"[0-9A-Z]{20}")
+FORM_NUMBER, FORM_STATE = re.compile(r"[0-9A-Za-z]{1,40}"), re.compile(r"[0-9]{2}")
 QR_MAX = 500
 
 
@@ -50,6 +53,9 @@ class HttpTaxPlatform:
 
     async def submit(self, order: BlueOrder) -> Answer:
         return await self._ask("POST", "/invoices", asdict(order))
+
+    async def submit_red(self, order: RedOrder) -> Answer:
+        return await self._ask("POST", "/red-invoices", asdict(order))
 
     async def query(self, serial: str) -> Answer:
         return await self._ask("GET", f"/invoices/{serial}", None)
@@ -77,6 +83,10 @@ def understood(answer: object) -> Answer:
     match answer:
         case {"state": "issued"}:
             return _issued(answer)
+        case {"state": "form", "form_number": str(number), "form_state": str(state)} if (
+            FORM_NUMBER.fullmatch(number) and FORM_STATE.fullmatch(state)
+        ):
+            return FormTold(number, state)
         case {"state": "failed", "code": str(code), "text": str(text)}:
             return Failed(code, text)
         case {"state": "rejected", "code": str(code), "text": str(text)}:
