@@ -15,8 +15,9 @@ from deploy.verify.world import Row, Seen
 from services.invoicing.app import invoicing
 from services.invoicing.documents.document import Document
 from services.invoicing.documents.face import InvoiceFace
+from services.invoicing.domain.credit_notes import CreditAsk, TakenCredit
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.handlers import cancel_request, platform_called, request_invoice
+from services.invoicing.handlers import cancel_request, platform_called, request_credit_note, request_invoice
 from services.ledger.app import build as ledger
 from services.notification.adapters.port import Mail, Outcome, Sent, Sms
 from services.notification.app import notification
@@ -114,6 +115,9 @@ class FlowWorld:
 
     async def cancel(self, ask: Cancel) -> str | Refused:
         return await self.stage.processes["invoicing"].runtime.intent(cancel_request, ask)
+
+    async def credit(self, ask: CreditAsk) -> TakenCredit | Refused:
+        return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, ask)
 
     async def call_back(self, serial: str) -> None:
         await self.stage.processes["invoicing"].runtime.intent(platform_called, serial)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from services.gateway import handlers, store
 from services.gateway.domain import PREFIX, bearer, hash_of, new_key
 from services.gateway.forwarding import Call, Owners, quoted
-from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
+from shared.contracts.intents import CreditNoteWanted, DeficitOffset, IdempotencyKey, InvoiceRequest
+from shared.contracts.invoicing import InvoiceNumber
 from shared.contracts.message import AccountId, Id, Number
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
@@ -43,6 +44,8 @@ READS = {
     "/invoices": ("invoicing", "/invoices", "Invoices, newest first"),
     "/invoices/{number}": ("invoicing", "/invoices/{number}", "One invoice"),
     "/invoices/{number}/files/{form}": ("invoicing", "/invoices/{number}/files/{form}", "A file: pdf or xml"),
+    "/credit-notes": ("invoicing", "/credit-notes", "Credit notes, newest first"),
+    "/credit-notes/{credit_note_id}": ("invoicing", "/credit-notes/{credit_note_id}", "One credit note"),
     "/notifications": ("notification", "/notifications", "What you were told, newest first"),
 }
 """A document's number may have any printable character in it, also `/`; an invoice's is of digits."""
@@ -87,7 +90,16 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     ) -> Response:
         return await ask(f"/accounts/{account_id}/deficit-offsets", idempotency_key, body)
 
-    async def ask(path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset) -> Response:
+    @router.post("/invoices/{number}/credit-notes", status_code=201, summary="Have an invoice reversed by a red one")
+    async def post_credit_note(
+        number: InvoiceNumber,
+        body: CreditNoteWanted,
+        idempotency_key: Annotated[IdempotencyKey, Header()],
+        account_id: int = account,
+    ) -> Response:
+        return await ask(f"/accounts/{account_id}/invoices/{number}/credit-notes", idempotency_key, body)
+
+    async def ask(path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset | CreditNoteWanted) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
         return await owners.forward(Call("invoicing", "POST", path, (), headers, body.model_dump_json().encode()))
 
@@ -107,11 +119,20 @@ async def _request_id(request_id: Id) -> None:
     """Likewise one that nobody can have been given."""
 
 
+async def _credit_note_id(credit_note_id: Id) -> None:
+    """Likewise."""
+
+
 async def _form(form: FileForm) -> None:
     """Likewise."""
 
 
-CHECKS = {"number": Depends(_number), "request_id": Depends(_request_id), "form": Depends(_form)}
+CHECKS = {
+    "number": Depends(_number),
+    "request_id": Depends(_request_id),
+    "credit_note_id": Depends(_credit_note_id),
+    "form": Depends(_form),
+}
 
 
 def _reader(owners: Owners, owner: str, behind: str, account: int) -> Callable[..., Awaitable[Response]]:

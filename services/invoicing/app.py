@@ -7,7 +7,7 @@ from services.invoicing import api, effects, handlers
 from services.invoicing.adapters.port import TaxPlatform
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
 from services.invoicing.documents.renderer import Renderer
-from services.invoicing.store import claims, documents, quotas
+from services.invoicing.store import claims, credit_notes, documents, quotas
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
@@ -49,6 +49,13 @@ def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, obj
                 call=partial(effects.submit_or_query, platform=platform, unseal=unseal, catalogue=catalogue),
                 outcome=handlers.platform_answered,
                 concurrency=4,
+            ),
+            Worker(
+                "credit",
+                claim=credit_notes.claim_due,
+                call=partial(effects.submit_or_query_red, platform=platform, catalogue=catalogue),
+                outcome=handlers.red_answered,
+                concurrency=2,
             ),
             Worker(
                 "quotas",

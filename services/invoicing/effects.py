@@ -3,6 +3,7 @@
 from services.invoicing.adapters.port import Answer, TaxPlatform
 from services.invoicing.documents.renderer import Renderer, RenderFailed
 from services.invoicing.domain import documents, printing
+from services.invoicing.domain.credit_notes import ClaimedCredit
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
 from services.invoicing.domain.quotas import Asked
@@ -20,6 +21,13 @@ async def submit_or_query(part: Claimed, *, platform: TaxPlatform, unseal: Unsea
         "cancel": lambda: platform.cancel(part.serial),
     }
     return await calls[part.step]()
+
+
+async def submit_or_query_red(credit: ClaimedCredit, *, platform: TaxPlatform, catalogue: Catalogue) -> Answer:
+    """Likewise for a credit note."""
+    if credit.step == "submit":
+        return await platform.submit_red(printing.red_order(credit, catalogue))
+    return await platform.query(credit.serial)
 
 
 async def ask_quota(asked: Asked, *, platform: TaxPlatform, catalogue: Catalogue) -> Answer:

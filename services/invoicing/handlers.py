@@ -5,11 +5,13 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.invoicing.adapters.port import Answer
-from services.invoicing.domain import documents, parts, quotas, requests, splitting
+from services.invoicing.domain import credit_notes, documents, parts, quotas, requests, splitting
+from services.invoicing.domain.credit_notes import ClaimedCredit, CreditAsk, TakenCredit
 from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
 from services.invoicing.domain.quotas import Asked, Waiting
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, Unseal
+from services.invoicing.store import credit_notes as credit_rows
 from services.invoicing.store import documents as document_rows
 from services.invoicing.store import parts as part_rows
 from services.invoicing.store import quotas as quota_rows
@@ -94,8 +96,25 @@ async def platform_answered(part: Claimed, answer: Answer, db: Connection, now: 
     return parts.after(parts.facts_of(part, change, status), closed, end)
 
 
+async def request_credit_note(
+    ask: CreditAsk, db: Connection, now: datetime
+) -> tuple[TakenCredit | Refused, list[Message]]:
+    first = await credit_rows.first_under_key(db, ask)
+    decision = credit_notes.decide_ask(ask, await credit_rows.next_id(db), first, await credit_rows.invoice(db, ask))
+    await credit_rows.add(db, decision.new, now)
+    return decision.answer, list(decision.messages)
+
+
+async def red_answered(credit: ClaimedCredit, answer: Answer, db: Connection, now: datetime) -> list[Message]:
+    change = credit_notes.decide(credit, answer)
+    status = await credit_rows.change(db, credit, change, now)
+    await credit_rows.notify_answered(db, credit)
+    return credit_notes.facts_of(credit, change, status)
+
+
 async def platform_called(serial: str, db: Connection, _: datetime) -> tuple[None, list[Message]]:
     await part_rows.look_again(db, serial)
+    await credit_rows.look_again(db, serial)
     return None, []
 
 

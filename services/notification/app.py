@@ -7,7 +7,16 @@ from services.notification import api, effects, handlers, store
 from services.notification.adapters.mail import SmtpMailSender
 from services.notification.adapters.port import MailSender, SmsSender
 from services.notification.adapters.sms import HttpSmsSender
-from shared.contracts.invoicing import DocumentsStored, InvoiceFailed, InvoiceIssued, InvoiceVoided, RequestRefused
+from shared.contracts.invoicing import (
+    CreditNoteFailed,
+    DocumentsStored,
+    InvoiceCredited,
+    InvoiceFailed,
+    InvoiceIssued,
+    InvoiceVoided,
+    RedFormWaits,
+    RequestRefused,
+)
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
@@ -35,6 +44,9 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
             DocumentsStored: handlers.documents_stored,
             InvoiceFailed: handlers.invoice_failed,
             InvoiceVoided: handlers.invoice_voided,
+            InvoiceCredited: handlers.invoice_credited,
+            RedFormWaits: handlers.red_form_waits,
+            CreditNoteFailed: handlers.credit_note_failed,
             RequestRefused: handlers.request_refused,
         },
         workers=[

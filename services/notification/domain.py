@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from services.notification import texts
 from services.notification.adapters.port import Outcome, Refused, Sent
 from shared.contracts.invoicing import (
+    CreditNoteFailed,
     DocumentsStored,
     File,
+    InvoiceCredited,
     InvoiceFailed,
     InvoiceIssued,
     InvoiceVoided,
     InvoicingFact,
+    RedFormWaits,
     RequestRefused,
 )
 from shared.contracts.message import Message
@@ -24,6 +27,7 @@ GIVE_UP_TRIES = 60
 WAIT_FOR_RECIPIENT_TRIES = 6
 """Who an account writes to may arrive a moment after its first invoice."""
 LEASE_SECONDS = 60.0
+EVERYWHERE: tuple[Channel, ...] = ("mail", "sms", "inbox")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class New:
     subject: str
     text: str
     files: tuple[File, ...] = ()
+    credit_note_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,30 @@ def documents(fact: DocumentsStored) -> list[New]:
 
 def failed(fact: InvoiceFailed) -> list[New]:
     subject, text = texts.failed(fact.gross_fen, fact.reason, fact.text)
-    return _on(("mail", "sms", "inbox"), fact, fact.part_id, "invoice_failed", subject, text)
+    return _on(EVERYWHERE, fact, fact.part_id, "invoice_failed", subject, text)
 
 
 def voided(fact: InvoiceVoided) -> list[New]:
     subject, text = texts.voided(fact.gross_fen)
     return _on(("inbox",), fact, fact.part_id, "invoice_voided", subject, text)
+
+
+def credited(fact: InvoiceCredited) -> list[New]:
+    subject, text = texts.credited(fact.number, fact.red_number, fact.gross_fen)
+    return _on(EVERYWHERE, fact, fact.part_id, "invoice_credited", subject, text)
+
+
+def form_waits(fact: RedFormWaits) -> list[New]:
+    """Each reminder is a kind of its own: told once as well, and beside the ones before it."""
+    subject, text = texts.form_waits(fact.number, fact.gross_fen, fact.form_number, fact.hours_left)
+    kind = f"red_form_waits_{fact.hours_left}"
+    return _on(EVERYWHERE, fact, fact.part_id, kind, subject, text, credit_note_id=fact.credit_note_id)
+
+
+def credit_failed(fact: CreditNoteFailed) -> list[New]:
+    subject, text = texts.credit_failed(fact.number, fact.gross_fen, fact.reason, fact.text)
+    kind = "credit_note_failed"
+    return _on(EVERYWHERE, fact, fact.part_id, kind, subject, text, credit_note_id=fact.credit_note_id)
 
 
 def refused(fact: RequestRefused) -> list[New]:
@@ -100,8 +123,12 @@ def _on(
     subject: str,
     text: str,
     files: tuple[File, ...] = (),
+    credit_note_id: int = 0,
 ) -> list[New]:
-    return [New(fact.account_id, fact.request_id, part_id, kind, channel, subject, text, files) for channel in channels]
+    return [
+        New(fact.account_id, fact.request_id, part_id, kind, channel, subject, text, files, credit_note_id)
+        for channel in channels
+    ]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from asyncpg import Connection
 from services.notification import domain, store
 from services.notification.adapters.port import Outcome
 from services.notification.domain import Due, NoAddress
-from shared.contracts.invoicing import DocumentsStored, InvoiceFailed, InvoiceIssued, InvoiceVoided, RequestRefused
+from shared.contracts.invoicing import (
+    CreditNoteFailed,
+    DocumentsStored,
+    InvoiceCredited,
+    InvoiceFailed,
+    InvoiceIssued,
+    InvoiceVoided,
+    RedFormWaits,
+    RequestRefused,
+)
 from shared.contracts.message import Message
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 
@@ -36,6 +45,18 @@ async def invoice_failed(fact: InvoiceFailed, db: Connection, now: datetime) -> 
 
 async def invoice_voided(fact: InvoiceVoided, db: Connection, now: datetime) -> list[Message]:
     return domain.told(await store.add(db, domain.voided(fact), now))
+
+
+async def invoice_credited(fact: InvoiceCredited, db: Connection, now: datetime) -> list[Message]:
+    return domain.told(await store.add(db, domain.credited(fact), now))
+
+
+async def red_form_waits(fact: RedFormWaits, db: Connection, now: datetime) -> list[Message]:
+    return domain.told(await store.add(db, domain.form_waits(fact), now))
+
+
+async def credit_note_failed(fact: CreditNoteFailed, db: Connection, now: datetime) -> list[Message]:
+    return domain.told(await store.add(db, domain.credit_failed(fact), now))
 
 
 async def request_refused(fact: RequestRefused, db: Connection, now: datetime) -> list[Message]:

@@ -41,12 +41,13 @@ async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]
     rows = await db.fetch(
         f"""
         WITH fresh AS (
-            INSERT INTO notification (account_id, request_id, part_id, kind, channel, subject, text, files, status, created_at, ended_at)
-            SELECT n.*, CASE WHEN n.channel = 'inbox' THEN 'sent' ELSE 'pending' END, $9::timestamptz,
-                CASE WHEN n.channel = 'inbox' THEN $9::timestamptz END
-            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
-                AS n (account_id, request_id, part_id, kind, channel, subject, text, files)
-            ON CONFLICT (account_id, request_id, part_id, kind, channel) DO NOTHING
+            INSERT INTO notification (account_id, request_id, part_id, kind, channel, subject, text, files, credit_note_id,
+                status, created_at, ended_at)
+            SELECT n.*, CASE WHEN n.channel = 'inbox' THEN 'sent' ELSE 'pending' END, $10::timestamptz,
+                CASE WHEN n.channel = 'inbox' THEN $10::timestamptz END
+            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
+                $9::bigint[]) AS n (account_id, request_id, part_id, kind, channel, subject, text, files, credit_note_id)
+            ON CONFLICT (account_id, request_id, part_id, credit_note_id, kind, channel) DO NOTHING
             RETURNING {ENDED}, status
         )
         SELECT {ENDED} FROM fresh WHERE status = 'sent' ORDER BY notification_id
@@ -59,6 +60,7 @@ async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]
         [new.subject for new in news],
         [new.text for new in news],
         [json.dumps([file.model_dump() for file in new.files]) for new in news],
+        [new.credit_note_id for new in news],
         now,
     )
     return [Ended(**row) for row in rows]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contracts.invoicing import InvoiceKind
+from shared.contracts.invoicing import InvoiceKind, RedReason
 from shared.contracts.message import AccountId, Code, Cycle, Number, PositiveFen
 
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
@@ -24,6 +24,20 @@ class DeficitOffset(BaseModel):
     numbers: Annotated[tuple[Number, ...], Field(max_length=300)] = ()
     members: Members = ()
     amount_fen: PositiveFen | None = None
+    wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
+
+
+class CreditNoteWanted(BaseModel):
+    """A credit note over all of an invoice. `recorded`: the buyer has booked it; a special invoice then needs `red_form_number`, the red
+    confirmation form over the full amount that the buyer has entered in the e-tax bureau. An unknown field is refused.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: RedReason = "issued_in_error"
+    recorded: bool = False
+    red_form_number: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,40}$")] | None = None
+    remark: Annotated[str, Field(max_length=1000)] = ""
     wait_seconds: Annotated[float, Field(ge=0, le=10)] | None = None
 
 

@@ -92,7 +92,7 @@ class PartWaitsForQuota(InvoicingFact):
 
 
 class CreditNoteFact(InvoicingFact):
-    """A credit note over all of an issued invoice, whose part, number and amount are named. Until it ends, the amount counts as invoiced."""
+    """A credit note over all of an issued invoice, whose part, number and amount it names. Until it ends, that counts as invoiced."""
 
     credit_note_id: Id
     part_id: Id

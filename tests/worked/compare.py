@@ -62,7 +62,9 @@ def _checkpoints(expected: Sequence[Mapping[str, Any]], played: Played, _: objec
         yield from _balance_rows(point.get("balances", ()), looks[-1].balances, played)
         if "parked" in point and sorted(point["parked"]) != looks[-1].waiting:
             yield f"waiting are {looks[-1].waiting}, expected {point['parked']}"
-        if unknown := set(point) - {"at", "after", "balances", "parked"}:
+        if "invoice_status" in point and {point["invoice_status"]} != looks[-1].invoice_status:
+            yield f"invoices are {looks[-1].invoice_status}, expected {point['invoice_status']}"
+        if unknown := set(point) - {"at", "after", "balances", "parked", "invoice_status"}:
             raise NotOfferedError(f"not offered yet: checkpoint {', '.join(sorted(unknown))}")
 
 
@@ -156,6 +158,10 @@ def _notifications(expected: Sequence[str], played: Played, _: object) -> Differ
         yield f"nobody was told by {sorted(missing)}, only {sorted(played.notifications)}"
 
 
+def _red_invoices(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> Differences:
+    yield from _matched(expected, played.red_invoices, "red invoice")
+
+
 def _splits(name: str) -> Callable[..., Differences]:
     def look(expected: Sequence[Mapping[str, Any]], played: Played, _: object) -> Differences:
         yield from _matched(expected, getattr(played, name), "part")
@@ -177,6 +183,7 @@ LOOKS: dict[str, Callable[..., Differences]] = {
     "checkpoints": _checkpoints,
     "deficits": _deficits,
     "invoices": _invoices,
+    "red_invoices": _red_invoices,
     "items": _items,
     "errors": _errors,
     "requests": _requests,

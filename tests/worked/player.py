@@ -20,6 +20,7 @@ from shared.domain.catalogue import Catalogue
 from shared.domain.words import amount_in_words
 from tests.databases import Databases
 from tests.integration.gateway.edge import asking_behind
+from tests.worked.crediting import Crediting
 from tests.worked.language import NotOfferedError
 from tests.world import FlowWorld, an_account
 
@@ -31,12 +32,6 @@ OLD = 10_000
 LATER = "not offered yet: "
 UNOFFERED = {
     "title.corporate_applied": "title applications",
-    "credit_note.requested": "credit notes",
-    "red_form.entered": "credit notes",
-    "red_form.confirmed": "credit notes",
-    "tax.red_issued": "credit notes",
-    "tax.red_form_state": "credit notes",
-    "query.red_form": "credit notes",
     "auto_invoicing.due": "auto-invoicing",
 }
 
@@ -50,6 +45,7 @@ class Look:
     balances: dict[tuple[str, str], Balance]
     waiting: list[str]
     request_status: dict[str, str]
+    invoice_status: set[str]
 
 
 @dataclass
@@ -58,6 +54,7 @@ class Played:
 
     looks: list[Look] = field(default_factory=list)
     invoices: list[dict[str, Any]] = field(default_factory=list)
+    red_invoices: list[dict[str, Any]] = field(default_factory=list)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
     offsets: list[dict[str, Any]] = field(default_factory=list)
@@ -89,6 +86,7 @@ class Player:
         self.faults: list[str] = []
         self.request_ids: dict[str, tuple[int, int]] = {}
         self.submitted: set[str] = set()
+        self.crediting = Crediting(self)
 
     def _fault(self) -> str:
         return self.faults.pop(0) if self.faults else ""
@@ -100,7 +98,7 @@ class Player:
             for place, event in enumerate(self.events):
                 self._set_time(event.get("delivered_at", event["at"]))
                 await self._event(place, event)
-                await self._settle()
+                await self.settle()
                 self.played.looks.append(await self._look(event))
             await self._look_at_the_end()
         finally:
@@ -113,22 +111,22 @@ class Player:
         clock = self.world.stage.clock
         clock.offset = datetime.fromisoformat(at) - clock.real()
 
-    async def _settle(self, without: tuple[str, ...] = ("issue", "waiting")) -> None:
+    async def settle(self, without: tuple[str, ...] = ("issue", "waiting")) -> None:
         await self.world.stage.settle(without)
 
-    async def _let_platform_be_asked(self) -> None:
+    async def let_platform_be_asked(self) -> None:
         """Real time passes, business time does not: pauses between queries end."""
         for _ in range(6):
             clock = self.world.stage.clock
             clock.advance(3600)
             clock.offset -= timedelta(hours=1)
-            await self._settle(without=())
+            await self.settle(without=())
 
     # what is given
 
     async def _given(self) -> None:
         given = self.example.get("given", {})
-        later = {"auto_invoicing": "auto-invoicing", "invoice": "credit notes"}
+        later = {"auto_invoicing": "auto-invoicing"}
         if wanted := set(given) & set(later):
             raise NotOfferedError(LATER + ", ".join(sorted({later[name] for name in wanted})))
         for name in self._account_names():
@@ -137,8 +135,10 @@ class Player:
         for relation in self._relations(given):
             self.world.stage.publish(relation, source="/upstream/accounts")
         for doc_id in self._undeclared_orders():
-            self._publish_order({"account": self._owner(doc_id), "doc_id": doc_id, "cash_fen": PLAIN_FEN}, self.start)
-        await self._settle()
+            self.publish_order({"account": self._owner(doc_id), "doc_id": doc_id, "cash_fen": PLAIN_FEN}, self.start)
+        await self.settle()
+        for said in self.crediting.undeclared():
+            await self.crediting.invoiced(said, PLAIN_FEN)
         if any(event["type"] == "account.closed" for event in self.events):
             await self._invoice_old_account()
 
@@ -146,12 +146,12 @@ class Player:
         self.world.stage.publish(an_account(OLD, at=self.start), source="/upstream/accounts")
         line = Line(subject="BJTECH_SERVICE", cash_fen=PLAIN_FEN)
         self.world.stage.publish(OrderPaid(account_id=OLD, number="OLD", occurred_at=self.start, lines=(line,)))
-        await self._settle()
+        await self.settle()
         taken = await self.world.request(Ask(OLD, "old", numbers=("OLD",)))
         assert isinstance(taken, Taken)
-        await self._settle(without=())
+        await self.settle(without=())
         self._finish({row["serial"] for row in await self._parts(OLD, taken.request_id)}, "issued")
-        await self._let_platform_be_asked()
+        await self.let_platform_be_asked()
 
     async def _look_at_downloads(self) -> None:
         """Asked for as the gateway asks, now that the account is closed."""
@@ -235,9 +235,9 @@ class Player:
         self.world.stage.publish(fact, source="/upstream/accounts")
 
     async def _on_order_paid(self, _: int, event: dict[str, Any]) -> None:
-        self._publish_order(event, datetime.fromisoformat(event["at"]))
+        self.publish_order(event, datetime.fromisoformat(event["at"]))
 
-    def _publish_order(self, event: dict[str, Any], at: datetime) -> None:
+    def publish_order(self, event: dict[str, Any], at: datetime) -> None:
         line = self._line(event, {"list_fen": event.get("list_fen"), "voucher_fen": event.get("voucher_fen")})
         account_id = self.played.accounts[event["account"]]
         self.world.stage.publish(
@@ -264,13 +264,13 @@ class Player:
     async def _on_given_deficit(self, place: int, event: dict[str, Any]) -> None:
         """Paid, invoiced in full, refunded in full."""
         doc_id = f"DEFICIT-{place}"
-        self._publish_order(event | {"doc_id": doc_id}, datetime.fromisoformat(event["at"]))
-        await self._settle()
+        self.publish_order(event | {"doc_id": doc_id}, datetime.fromisoformat(event["at"]))
+        await self.settle()
         taken = await self.world.request(Ask(self._id(event), f"deficit-{place}", numbers=(doc_id,)))
         assert isinstance(taken, Taken)
-        await self._settle(without=())
+        await self.settle(without=())
         self._finish({row["serial"] for row in await self._parts(self._id(event), taken.request_id)}, "issued")
-        await self._let_platform_be_asked()
+        await self.let_platform_be_asked()
         await self._on_refund_posted(place, event | {"doc_id": f"REFUND-{place}", "original_doc_id": doc_id})
         self.request_ids[f"given-{place}"] = (self._id(event), taken.request_id)
 
@@ -326,7 +326,7 @@ class Player:
             self.played.duplicates.append({"request_id": name, "same_as": known[answer.request_id]})
             return
         self.request_ids[name] = (ask.account_id, answer.request_id)
-        await self._settle()
+        await self.settle()
         (row,) = await self._request_rows(name)
         if row["status"] == "refused":
             self.played.errors.append({"code": row["reason"], "request_id": name, "account": account, **_figures(row)})
@@ -374,10 +374,25 @@ class Player:
     async def _on_tax_cancel_rejected(self, _: int, event: dict[str, Any]) -> None:
         """The answer to the wish; the result decides."""
 
+    async def _on_credit_note_requested(self, place: int, event: dict[str, Any]) -> None:
+        await self.crediting.requested(place, event)
+
+    async def _on_red_form_entered(self, place: int, event: dict[str, Any]) -> None:
+        await self.crediting.entered(place, event)
+
+    async def _on_red_form_confirmed(self, _: int, event: dict[str, Any]) -> None:
+        await self.crediting.form_state(event)
+
+    async def _on_tax_red_form_state(self, _: int, event: dict[str, Any]) -> None:
+        await self.crediting.form_state(event)
+
+    async def _on_tax_red_issued(self, _: int, event: dict[str, Any]) -> None:
+        await self.crediting.red_issued(event)
+
     async def _on_query_balance(self, _: int, event: dict[str, Any]) -> None:
         """A look at the world; every event is followed by one."""
 
-    _on_query_withdrawable = _on_clock_tick = _on_query_balance
+    _on_query_withdrawable = _on_query_red_form = _on_clock_tick = _on_query_balance
 
     async def _on_tax_quota_set(self, _: int, event: dict[str, Any]) -> None:
         seller = Catalogue.load().legal_entities[event["legal_entity"]]
@@ -386,7 +401,7 @@ class Player:
     async def _on_tax_quota_exceeded(self, _: int, event: dict[str, Any]) -> None:
         """The submission that is refused; what is said of it must be what the event says."""
         await self._submit(event["request_id"])
-        await self._let_platform_be_asked()
+        await self.let_platform_be_asked()
         _, request_id = self.request_ids[event["request_id"]]
         said = [
             (body["needed_net_fen"], body["left_net_fen"])
@@ -403,9 +418,9 @@ class Player:
     async def _submit(self, name: str) -> None:
         if name not in self.submitted:
             self.submitted.add(name)
-            await self._settle(without=())
+            await self.settle(without=())
         elif await self._status(name) != "invoicing":
-            await self._let_platform_be_asked()
+            await self.let_platform_be_asked()
 
     async def _answer(self, place: int, event: dict[str, Any]) -> None:
         """A query is answered with the latest, or else the next, result of the part."""
@@ -415,7 +430,7 @@ class Player:
             if result is not None:
                 state = result.get("state", "issued")
                 self._finish({row["serial"]}, state, result.get("reason", ""), result.get("invoice_number", ""))
-        await self._let_platform_be_asked()
+        await self.let_platform_be_asked()
 
     def _result_of(self, place: int, name: str, subject: str) -> dict[str, Any] | None:
         results = [
@@ -468,7 +483,18 @@ class Player:
     async def _look(self, event: dict[str, Any]) -> Look:
         waiting = await self.world.rows("ledger", "SELECT number FROM refund WHERE item_id IS NULL ORDER BY number")
         statuses = {name: await self._status(name) for name in self.request_ids}
-        return Look(event["at"], event["type"], await self._balances(), [row["number"] for row in waiting], statuses)
+        invoices = {_invoice(row, "")["status"] for row in await self._part_rows() if row["number"]}
+        parked = [row["number"] for row in waiting]
+        return Look(event["at"], event["type"], await self._balances(), parked, statuses, invoices)
+
+    async def _part_rows(self) -> list[dict[str, Any]]:
+        """With the status of the credit note that lives, if there is one."""
+        query = """
+            SELECT p.*, r.remark, c.status AS credit FROM part p JOIN request r USING (account_id, request_id)
+                LEFT JOIN credit_note c ON c.account_id = p.account_id AND c.part_id = p.part_id AND c.status <> 'failed'
+            WHERE p.account_id <> $1 ORDER BY p.part_id
+        """
+        return await self.world.rows("invoicing", query, OLD)
 
     async def _look_at_the_end(self) -> None:
         played = self.played
@@ -486,8 +512,8 @@ class Player:
             }
         names = {number: name for name, (_, number) in self.request_ids.items() if not name.startswith("given-")}
         whose = {number: name for name, number in played.accounts.items()}
-        query = "SELECT p.*, r.remark FROM part p JOIN request r USING (account_id, request_id) ORDER BY p.part_id"
-        for part in await self.world.rows("invoicing", query):
+        played.red_invoices = await self.crediting.red_invoices()
+        for part in await self._part_rows():
             if part["request_id"] in names:
                 members = [whose[number] for number in part["members"]]
                 played.invoices.append(_invoice(part, names[part["request_id"]]) | {"members": members})
@@ -592,6 +618,8 @@ def _invoice(part: dict[str, Any], request: str) -> dict[str, Any]:
     status = {"issued": "invoiced", "queued": "invoicing", "waiting_quota": "invoicing", "submitting": "invoicing"}.get(
         part["status"], part["status"]
     )
+    if part["credit"] is not None:
+        status = "credited" if part["credit"] == "issued" else "crediting"
     return {
         "subject": part["subject"],
         "tax_rate": f"{part['tax_percent'] / 100:.2f}",

@@ -16,7 +16,6 @@ pytestmark = pytest.mark.database
 
 EXAMPLES = {example["id"]: example for example in read(Path(__file__).parent / "worked_examples.json")}
 NOT_YET = {
-    "credit notes": ("EX-54", "EX-55", "EX-56", "EX-57", "EX-59"),
     "title applications": ("EX-65",),
     "auto-invoicing": ("EX-66", "EX-68", "EX-69"),
 }

@@ -1,4 +1,7 @@
-"""What every provider checks before it takes an order. A refusal has no effect: the serial stays free."""
+"""What every provider checks before it takes an order, blue or red. A refusal has no effect: the serial stays free.
+
+And the triggers for tests that stand in an order; see core.
+"""
 
 import json
 import re
@@ -7,8 +10,22 @@ from typing import Any, NamedTuple
 LINE_TOLERANCE, SUM_TOLERANCE = 600, 12_700  # hundredths of a fen
 SERIAL = re.compile(r"[0-9A-Z]{20}")
 SELLER_TAX_ID = re.compile(r"[0-9A-Z]{2}[0-9]{2}[0-9A-Z]{11,16}")
+TAX_NUMBER = re.compile(r"[0-9]{20}")
+FORM_NUMBER = re.compile(r"[0-9A-Za-z]{1,40}")
+SHOWN_MAX = 100
+REASONS = ("issued_in_error", "sales_return", "service_stopped", "sales_allowance")
 PARTY = ("name", "tax_id", "address", "phone", "bank_name", "bank_account")
 MONEY = ("gross_fen", "net_fen", "tax_fen")
+TRIGGERS = (
+    "FAIL_BUYER_TAXNO",
+    "SLOW",
+    "AMOUNT_SHIFT",
+    "CANCEL_LOSE",
+    "CANCEL_ACK_BUT_ISSUED",
+    "TIMEOUT_LOST",
+    "TIMEOUT_ISSUED",
+)
+RED_TRIGGERS = ("BUYER_TICKED", "BUYER_BOOKED", "BUYER_REFUSES", "BUYER_CONFIRMS")
 
 Order = dict[str, Any]
 
@@ -22,13 +39,12 @@ def malformed(order: object) -> Wrong | None:
     """The first member that is missing or of another type; nothing else can be said of such an order."""
     if not isinstance(order, dict):
         return Wrong("FORMAT", "an order is a JSON object")
-    lines = order.get("lines")
     checks = {
-        "serial": isinstance(order.get("serial"), str) and SERIAL.fullmatch(order["serial"]),
+        "serial": _like(SERIAL, order.get("serial")),
         "kind": order.get("kind") in ("general", "special"),
         "seller": _texts(order.get("seller"), PARTY),
         "buyer": _texts(order.get("buyer"), PARTY),
-        "lines": isinstance(lines, list | tuple) and lines and all(map(_line, lines)),
+        "lines": _lines(order.get("lines")),
         "amounts": _integers(order, MONEY),
         "remark": _texts(order, ("remark", "drawer")),
     }
@@ -61,6 +77,58 @@ def wrong(order: Order) -> Wrong | None:
     except UnicodeEncodeError as error:
         return Wrong("CHARACTER", f"{error.object[error.start]!r} cannot be printed")
     return None
+
+
+def malformed_red(order: object) -> Wrong | None:
+    if not isinstance(order, dict):
+        return Wrong("FORMAT", "an order is a JSON object")
+    form_number = order.get("form_number")
+    checks = {
+        "serial": _like(SERIAL, order.get("serial")),
+        "blue_number": _like(TAX_NUMBER, order.get("blue_number")),
+        "seller_tax_id": _like(SELLER_TAX_ID, order.get("seller_tax_id")),
+        "reason": order.get("reason") in REASONS,
+        "lines": _lines(order.get("lines")),
+        **{name: _integers(order, (name,)) for name in MONEY},
+        "remark": isinstance(order.get("remark"), str),
+        "form_number": form_number == "" or _like(FORM_NUMBER, form_number),
+    }
+    wrongs = (name for name, right in checks.items() if not right)
+    return next(
+        (Wrong("FORMAT", f"{name} is missing or malformed: {order.get(name)!r}"[:SHOWN_MAX]) for name in wrongs), None
+    )
+
+
+def wrong_red(order: Order, blue_fen: tuple[int, int, int]) -> Wrong | None:
+    """A red invoice is the whole of the blue one, negative. `blue_fen`: its gross, net and tax."""
+    for name, fen in zip(MONEY, blue_fen, strict=True):
+        if order[name] != -fen:
+            return Wrong("RED_AMOUNTS", f"{name} is {order[name]}, of the blue invoice {fen}")
+    for name in ("net_fen", "tax_fen"):
+        amounts = [line[name] for line in order["lines"]]
+        if max(amounts) > 0:
+            return Wrong("RED_AMOUNTS", f"{name} of a line is {max(amounts)}, a red line is for nothing or less")
+        if sum(amounts) != order[name]:
+            return Wrong("RED_AMOUNTS", f"{name} is {order[name]}, the lines sum to {sum(amounts)}")
+    return None
+
+
+def trigger_of(order: object, triggers: tuple[str, ...]) -> str:
+    """The first of the triggers that stands where customers write."""
+    if not isinstance(order, dict):
+        return ""
+    buyer = order.get("buyer")
+    written = [order.get("remark"), *([buyer.get("name"), buyer.get("tax_id")] if isinstance(buyer, dict) else [])]
+    text = " ".join(map(str, written))
+    return next((trigger for trigger in triggers if trigger in text), "")
+
+
+def _like(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _lines(lines: object) -> bool:
+    return isinstance(lines, list | tuple) and bool(lines) and all(map(_line, lines))
 
 
 def _line(line: object) -> bool:

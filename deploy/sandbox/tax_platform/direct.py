@@ -5,9 +5,9 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
-from deploy.sandbox.tax_platform.core import Answer as Told
 from deploy.sandbox.tax_platform.core import Platform
-from services.invoicing.adapters.port import Answer, BlueOrder, Unknown
+from deploy.sandbox.tax_platform.records import Answer as Told
+from services.invoicing.adapters.port import Answer, BlueOrder, RedOrder, Unknown
 from services.invoicing.adapters.tax_platform import heard, understood
 
 Fault = Callable[[], str]
@@ -38,6 +38,11 @@ class DirectTaxPlatform:
         content = asdict(order)
         fault = self._fault() or self._platform.wire_fault(content)
         return self._heard(fault, lambda: self._platform.submit(content))
+
+    async def submit_red(self, order: RedOrder) -> Answer:
+        content = asdict(order)
+        fault = self._fault() or self._platform.wire_fault(content)
+        return self._heard(fault, lambda: self._platform.submit_red(content))
 
     async def query(self, serial: str) -> Answer:
         return self._heard(self._fault(), lambda: self._platform.query(serial))

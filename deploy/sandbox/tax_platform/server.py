@@ -1,5 +1,6 @@
 """The platform's HTTP interface. `POST /ops/faults` takes a list of what goes wrong with the next calls about invoices, for tests; see
-faults. `POST /ops/quotas/…` does what the tax bureau does when it grants a quota.
+faults. `POST /ops/quotas/…` does what the tax bureau does when it grants a quota,
+`POST /ops/red-forms…` what a buyer or the bureau does with red confirmation forms.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deploy.sandbox.tax_platform.callbacks import Callbacks
-from deploy.sandbox.tax_platform.core import Answer, Platform
+from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, Script, Torn
+from deploy.sandbox.tax_platform.records import Answer
 from shared.runtime.shared_clock import SharedClock
 
 LOOK_SECONDS = 0.1
@@ -44,6 +46,9 @@ class Server:
             Route("/invoices", self.submit, methods=["POST"]),
             Route("/invoices/{serial}", self.query),
             Route("/invoices/{serial}/cancel", self.cancel, methods=["POST"]),
+            Route("/red-invoices", self.submit_red, methods=["POST"]),
+            Route("/ops/red-forms", self.enter_form, methods=["POST"]),
+            Route("/ops/red-forms/{form_number}", self.set_form, methods=["POST"]),
             Route("/quotas/{tax_id}/{month}", self.quota),
             Route("/ops/quotas/{tax_id}/{month}", self.set_quota, methods=["POST"]),
             Route("/log", self.log),
@@ -56,6 +61,11 @@ class Server:
         order = _read(await request.body())
         fault = self._script.next() or self._platform.wire_fault(order)
         return await self._answered(fault, lambda: self._platform.submit(order))
+
+    async def submit_red(self, request: Request) -> Response:
+        order = _read(await request.body())
+        fault = self._script.next() or self._platform.wire_fault(order)
+        return await self._answered(fault, lambda: self._platform.submit_red(order))
 
     async def query(self, request: Request) -> Response:
         serial = request.path_params["serial"]
@@ -78,6 +88,19 @@ class Server:
                     )
                 return JSONResponse({"limit_net_fen": limit_fen, "used_net_fen": used_fen})
         return JSONResponse({"error": "an object with limit_net_fen and used_net_fen"}, 422)
+
+    async def enter_form(self, request: Request) -> Response:
+        match _read(await request.body()):
+            case {"blue_number": str(blue), "form_number": str(form), "gross_fen": int(fen), "state": str(state)}:
+                return await self._answered("", lambda: self._platform.enter_form(blue, form, fen, state))
+        return JSONResponse({"error": "an object with blue_number, form_number, gross_fen and state"}, 422)
+
+    async def set_form(self, request: Request) -> Response:
+        form = request.path_params["form_number"]
+        match _read(await request.body()):
+            case {"state": str(state)}:
+                return await self._answered("", lambda: self._platform.set_form(form, state))
+        return JSONResponse({"error": "an object with state"}, 422)
 
     async def log(self, _: Request) -> Response:
         with self._disk.kept():

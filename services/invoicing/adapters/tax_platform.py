@@ -83,9 +83,9 @@ def understood(answer: object) -> Answer:
     match answer:
         case {"state": "issued"}:
             return _issued(answer)
-        case {"state": "form", "form_number": str(number), "form_state": str(state)} if (
-            FORM_NUMBER.fullmatch(number) and FORM_STATE.fullmatch(state)
-        ):
+        case {"state": "form", "form_number": str(number), "form_state": str(state)} if FORM_NUMBER.fullmatch(
+            number
+        ) and FORM_STATE.fullmatch(state):
             return FormTold(number, state)
         case {"state": "failed", "code": str(code), "text": str(text)}:
             return Failed(code, text)

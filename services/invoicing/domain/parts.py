@@ -74,15 +74,18 @@ REFUSED = "PLATFORM_REFUSED"
 """Stands for a code of the platform that is none of its own."""
 PLAIN_CODE = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 TEXT_MAX = 400
+PART_FACT = ("account_id", "request_id", "part_id", "reservation_id", "subject", "legal_entity", "content", "tax_percent", "kind",
+    "gross_fen", "net_fen", "tax_fen", "shares")  # fmt: skip
+"""What every fact about a part says of it."""
 CALL_SECONDS = 30.0
 LEASE_SECONDS = 2 * CALL_SECONDS
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """A part a worker holds until its lease ends. `step` was committed before the call it stands for.
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a worker holds until its lease ends: a part, or a credit note of one. `step` was committed before the call it stands for.
 
-    `claimed_at` is real time, for lease and pauses; `printed_at` is business time: names are printed as they are on that day.
+    `claimed_at` is real time, for lease and pauses.
     """
 
     account_id: int
@@ -105,15 +108,21 @@ class Claimed:
     unheard: int
     epoch: int
     claimed_at: datetime
-    printed_at: datetime
     reason: str | None
     text: str | None
-    title: dict[str, Any]
-    remark: str
-    wrapped_key: str | None
     traceparent: str | None
     cancel_reason: str | None = None
     """Why the request shall be cancelled, if somebody wishes so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed(Submission):
+    """A part. `printed_at` is business time: names are printed as they are on that day."""
+
+    printed_at: datetime
+    title: dict[str, Any]
+    remark: str
+    wrapped_key: str | None
 
 
 @dataclass(frozen=True)
@@ -137,8 +146,8 @@ class Change:
         return self.number is not None
 
 
-def decide(part: Claimed, answer: Answer) -> Change:
-    """From the answer to a submission or a query to what becomes of the part."""
+def decide(part: Submission, answer: Answer) -> Change:
+    """From the answer to a submission or a query to what becomes of it."""
     match answer:
         case Issued():
             return _issued(part, answer)
@@ -162,15 +171,15 @@ def decide(part: Claimed, answer: Answer) -> Change:
         case Rejected(code=code, text=text):  # believed only when a query says so too
             return _saying(Change("unsettled", due_at=part.claimed_at), code, text)
         case Accepted() | Duplicate() | Processing():
-            due_at = _after(part, POLL_SECONDS, part.tries)
+            due_at = after_pause(part, POLL_SECONDS, part.tries)
             return Change("unsettled", due_at=due_at, reason=part.reason, text=part.text)
         case _:
             unheard = part.unheard + 1
-            due_at = _after(part, UNKNOWN_SECONDS, unheard)
+            due_at = after_pause(part, UNKNOWN_SECONDS, unheard)
             return Change("unsettled", due_at=due_at, reason=part.reason, text=part.text, unheard=unheard)
 
 
-def _issued(part: Claimed, answer: Issued) -> Change:
+def _issued(part: Submission, answer: Issued) -> Change:
     same = (answer.gross_fen, answer.net_fen, answer.tax_fen) == (part.gross_fen, part.net_fen, part.tax_fen)
     change = Change("issued", number=answer.number, issued_at=answer.issued_at, specimen=answer.specimen, qr=answer.qr)
     if same:
@@ -187,27 +196,13 @@ def _saying(change: Change, code: str, text: str) -> Change:
     return replace(change, reason=code if plain else REFUSED, text=printable)
 
 
-def _after(part: Claimed, pauses: Sequence[float], times: int) -> datetime:
+def after_pause(part: Submission, pauses: Sequence[float], times: int) -> datetime:
     return part.claimed_at + timedelta(seconds=pauses[min(times, len(pauses)) - 1])
 
 
 def facts_of(part: Claimed, change: Change, status: str | None) -> list[PartFact]:
     """What the world is told when a part has come to rest."""
-    common = {
-        "account_id": part.account_id,
-        "request_id": part.request_id,
-        "part_id": part.part_id,
-        "reservation_id": part.reservation_id,
-        "subject": part.subject,
-        "legal_entity": part.legal_entity,
-        "content": part.content,
-        "tax_percent": part.tax_percent,
-        "kind": part.kind,
-        "gross_fen": part.gross_fen,
-        "net_fen": part.net_fen,
-        "tax_fen": part.tax_fen,
-        "shares": part.shares,
-    }
+    common = {name: getattr(part, name) for name in PART_FACT}
     match status:
         case "issued":
             issue = {"serial": part.serial, "number": change.number, "issued_at": change.issued_at}

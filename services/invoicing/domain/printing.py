@@ -1,12 +1,14 @@
 """What stands on an invoice: the order to the platform and the face of the document are made from the same lines."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from services.invoicing.adapters.port import BlueOrder, OrderLine, Party
+from services.invoicing.adapters.port import BlueOrder, OrderLine, Party, RedOrder
 from services.invoicing.documents import face as faces
+from services.invoicing.domain.credit_notes import ClaimedCredit
 from services.invoicing.domain.documents import DocumentJob
-from services.invoicing.domain.parts import Claimed
+from services.invoicing.domain.parts import Claimed, Submission
 from services.invoicing.domain.requests import Title, Unseal, unsealed
 from shared.domain.catalogue import Catalogue, LegalEntity
 
@@ -16,28 +18,47 @@ DRAWER = "开票员"
 def order(part: Claimed, unseal: Unseal, catalogue: Catalogue) -> BlueOrder:
     """What the platform is asked to issue. The printed names follow the day of the claim; the platform decides the day of issue."""
     title = unsealed(part.title, part.wrapped_key, unseal)
-    contents = catalogue.contents
     return BlueOrder(
         serial=part.serial,
         kind=part.kind,
         seller=_seller(catalogue.legal_entities[part.legal_entity]),
         buyer=_buyer(title),
-        lines=tuple(
-            OrderLine(
-                catalogue.printed_name(line["content"], part.printed_at),
-                line["spec"] or "",
-                line["net_fen"],
-                part.tax_percent,
-                line["tax_fen"],
-                contents[line["content"]].tax_code,
-            )
-            for line in part.lines
-        ),
+        lines=_order_lines(part, part.printed_at, 1, catalogue),
         gross_fen=part.gross_fen,
         net_fen=part.net_fen,
         tax_fen=part.tax_fen,
         remark=part.remark,
         drawer=DRAWER,
+    )
+
+
+def red_order(credit: ClaimedCredit, catalogue: Catalogue) -> RedOrder:
+    """The lines of the blue invoice under the same names, each amount negative: mirrored, never computed again (R-14)."""
+    return RedOrder(
+        serial=credit.serial,
+        blue_number=credit.blue_number,
+        seller_tax_id=catalogue.legal_entities[credit.legal_entity].tax_id,
+        reason=credit.red_reason,
+        lines=_order_lines(credit, credit.blue_issued_at, -1, catalogue),
+        gross_fen=credit.gross_fen,
+        net_fen=credit.net_fen,
+        tax_fen=credit.tax_fen,
+        remark=credit.remark,
+        form_number=credit.wanted_form,
+    )
+
+
+def _order_lines(of: Submission, day: datetime, sign: int, catalogue: Catalogue) -> tuple[OrderLine, ...]:
+    return tuple(
+        OrderLine(
+            catalogue.printed_name(line["content"], day),
+            line["spec"] or "",
+            sign * line["net_fen"],
+            of.tax_percent,
+            sign * line["tax_fen"],
+            catalogue.contents[line["content"]].tax_code,
+        )
+        for line in of.lines
     )
 
 

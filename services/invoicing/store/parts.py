@@ -192,7 +192,7 @@ async def look_again(db: Connection, serial: str) -> None:
         """
         UPDATE part p SET due_at = 'epoch', next_step = 'query', recheck = p.status IN ('failed', 'voided')
         FROM platform_serial s
-        WHERE s.serial = $1 AND p.account_id = s.account_id AND p.part_id = s.part_id
+        WHERE s.serial = $1 AND p.account_id = s.account_id AND p.part_id = s.part_id AND p.serial = s.serial
             AND p.status IN ('queued', 'submitting', 'failed', 'voided')
         """,
         serial,

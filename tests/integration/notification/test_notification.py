@@ -9,11 +9,14 @@ from services.notification.adapters.port import Outcome, Refused, Sent, Unknown
 from services.notification.app import MIGRATIONS
 from services.notification.domain import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
 from shared.contracts.invoicing import (
+    CreditNoteFailed,
     DocumentsStored,
     File,
+    InvoiceCredited,
     InvoiceFailed,
     InvoiceIssued,
     InvoiceVoided,
+    RedFormWaits,
     RequestRefused,
     Share,
 )
@@ -46,6 +49,11 @@ ISSUED = InvoiceIssued.model_validate(
 )
 FILE = File(name="a.pdf", media_type="application/pdf", object_key="a.pdf", size=1, sha256="0" * 64)
 STORED = DocumentsStored(account_id=1, request_id=5, part_id=7, number=ISSUED.number, gross_fen=106_000, files=(FILE,))
+CREDIT = {"account_id": 1, "request_id": 5, "part_id": 7, "number": ISSUED.number, "gross_fen": 106_000}
+WAITS = RedFormWaits.model_validate(
+    CREDIT | {"credit_note_id": 11, "form_number": "330126031300000001", "hours_left": 72}
+)
+NOT_CREDITED = CreditNoteFailed.model_validate(CREDIT | {"credit_note_id": 11, "reason": "RED_FORM_05"})
 FACTS = {
     "issued": (handlers.invoice_issued, ISSUED, {"sms", "inbox"}),
     "documents": (handlers.documents_stored, STORED, {"mail"}),
@@ -55,6 +63,15 @@ FACTS = {
         {"mail", "sms", "inbox"},
     ),
     "voided": (handlers.invoice_voided, InvoiceVoided.model_validate(PART | {"reason": "CANCELLED"}), {"inbox"}),
+    "credited": (
+        handlers.invoice_credited,
+        InvoiceCredited.model_validate(
+            PART | {"number": ISSUED.number, "red_number": "26332000000000000002", "credited_at": NOW, "specimen": True}
+        ),
+        {"mail", "sms", "inbox"},
+    ),
+    "form waits": (handlers.red_form_waits, WAITS, {"mail", "sms", "inbox"}),
+    "not credited": (handlers.credit_note_failed, NOT_CREDITED, {"mail", "sms", "inbox"}),
     "refused": (handlers.request_refused, RequestRefused(account_id=1, request_id=5, reason="ITEM_LOCKED"), {"inbox"}),
 }
 
@@ -78,6 +95,37 @@ async def test_a_fact_is_told_on_its_channels_once(kind: str, database: Database
             said += await handler(fact, db, NOW)  # type: ignore[operator]
     assert (await channels(database)).keys() == wanted
     assert [type(one) for one in said] == ([NotificationSent] if "inbox" in wanted else [])
+
+
+async def kinds(database: Database) -> list[str]:
+    async with database.read() as db:
+        rows = await db.fetch("SELECT kind FROM notification WHERE channel = 'inbox' ORDER BY notification_id")
+        return [row["kind"] for row in rows]
+
+
+async def test_each_reminder_of_a_form_is_told_once(database: Database) -> None:
+    for hours_left in (72, 48, 48, 24, 6, 0, 72):
+        async with database.transaction() as db:
+            await handlers.red_form_waits(WAITS.model_copy(update={"hours_left": hours_left}), db, NOW)
+    assert await kinds(database) == [f"red_form_waits_{hours_left}" for hours_left in (72, 48, 24, 6, 0)]
+
+
+async def test_a_second_credit_note_over_the_same_part_is_told_as_well(database: Database) -> None:
+    for credit_note_id in (11, 11, 12, 11, 12):
+        again = {"credit_note_id": credit_note_id}
+        async with database.transaction() as db:
+            await handlers.red_form_waits(WAITS.model_copy(update=again), db, NOW)
+            await handlers.credit_note_failed(NOT_CREDITED.model_copy(update=again), db, NOW)
+    assert await kinds(database) == ["red_form_waits_72", "credit_note_failed"] * 2
+
+
+async def test_a_refused_mail_of_a_credit_note_has_failed_and_the_inbox_has_it(database: Database) -> None:
+    async with database.transaction() as db:
+        await handlers.credit_note_failed(NOT_CREDITED, db, NOW)
+    (said,) = await came(database, await claimed(database), Refused("ADDRESS_REFUSED"))
+    assert isinstance(said, NotificationFailed)
+    assert said.kind == "credit_note_failed"
+    assert await channels(database) == {"mail": "failed", "sms": "pending", "inbox": "sent"}
 
 
 async def claim(database: Database, at: datetime) -> Due | None:

@@ -1,15 +1,14 @@
 """The sandbox platform keeps the promises real ones make: one serial, one answer, one document, and no number twice."""
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.sandbox.tax_platform.core import Platform, Storage
+from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
@@ -25,60 +24,9 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
+from tests.unit.sandbox.desk import BANK, SELLER, SERIAL, Desk, an_order
 
-SERIAL = "S0000000000000000001"
-SELLER = {"name": "示例云计算有限公司", "tax_id": "91330106673959654P"}
-BANK = {"address": "", "phone": "", "bank_name": "", "bank_account": ""}
 Change = Callable[[dict[str, Any]], object]
-
-
-def an_order(serial: str = SERIAL, name: str = "示例科技有限公司", remark: str = "") -> dict[str, Any]:
-    line = {"name": "*信息技术服务*云服务", "spec": "", "net_fen": 10_000, "tax_percent": 6, "tax_fen": 600}
-    return {
-        "serial": serial,
-        "kind": "special",
-        "seller": SELLER | BANK,
-        "buyer": {"name": name, "tax_id": "91110108769914581E"} | BANK,
-        "lines": [line | {"tax_code": "3040203000000000000"}],
-        "gross_fen": 10_600,
-        "net_fen": 10_000,
-        "tax_fen": 600,
-        "remark": remark,
-        "drawer": "开票员",
-    }
-
-
-@dataclass
-class Desk:
-    """A platform with a clock that stands until it is moved."""
-
-    storage: Storage
-    rows: Callable[[], list[dict[str, Any]]]
-    at: datetime = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
-    platform: Platform = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.platform = Platform(self.storage, lambda: self.at, 0.3)
-
-    def wait(self, seconds: float = 1.0) -> None:
-        self.at += timedelta(seconds=seconds)
-
-    def states(self, serial: str = SERIAL) -> str:
-        return str(self.platform.query(serial)["state"])
-
-    def issued(self) -> list[dict[str, Any]]:
-        return [row for row in self.rows() if row["event"] == "issued"]
-
-
-@pytest.fixture(params=["memory", "disk"])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    if request.param == "memory":
-        memory = Memory()
-        yield Desk(memory, lambda: memory.rows)
-        return
-    disk = Disk(tmp_path)
-    yield Desk(disk, disk.rows)
-    disk.close()
 
 
 def test_an_order_is_accepted_at_once_and_issued_once_its_time_has_come(desk: Desk) -> None:
