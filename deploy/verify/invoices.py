@@ -8,14 +8,42 @@ Violations = list[str]
 
 
 def issued(world: World) -> list[Row]:
+    """Blue and red; a red one says `of` which it is."""
     return [row for row in world.platform_log if row.get("event") == "issued"]
 
 
 async def one_document_for_a_part(world: World) -> Violations:
-    """The platform issued no two documents for one part, under whatever serials."""
+    """The platform issued no two documents for one part, under whatever serials, and no two red ones that reverse it."""
     parts = {row["serial"]: (row["account_id"], row["part_id"]) for row in await _serials(world)}
-    counts = Counter(parts.get(row["serial"], row["serial"]) for row in issued(world))
-    return [f"part {part} has {count} documents at the platform" for part, count in counts.items() if count > 1]
+    counts = Counter(
+        (parts.get(row["serial"], row["serial"]), "red" if "of" in row else "blue") for row in issued(world)
+    )
+    return [f"part {part} has {count} {color} documents" for (part, color), count in counts.items() if count > 1]
+
+
+async def red_is_the_negative_of_its_blue(world: World) -> Violations:
+    """At the platform; and at ours, where a credit note is issued if and only if the platform has its document (R-14)."""
+    names = ("gross_fen", "net_fen", "tax_fen")
+    blue = {row["number"]: tuple(-row[name] for name in names) for row in issued(world) if "of" not in row}
+    red = {row["number"]: row for row in issued(world) if "of" in row}
+    wrong = [
+        f"{number} is {row['gross_fen']}, {row['of']} asks for {blue.get(row['of'])}"
+        for number, row in red.items()
+        if blue.get(row["of"]) != tuple(row[name] for name in names)
+    ]
+    ours = {
+        (row["number"], row["blue"])
+        for row in await world.rows(
+            "invoicing",
+            """
+            SELECT c.number, p.number AS blue FROM credit_note c JOIN part p USING (account_id, part_id) WHERE c.number IS NOT NULL
+            """,
+        )
+    }
+    theirs = {(number, row["of"]) for number, row in red.items()}
+    return wrong + [
+        f"{number} of {blue_number} is at one side only" for number, blue_number in sorted(ours ^ theirs, key=str)
+    ]
 
 
 async def one_invoice_for_a_request_group(world: World) -> Violations:
@@ -66,9 +94,9 @@ async def no_document_for_what_ended_without(world: World) -> Violations:
 
 
 async def every_document_is_known(world: World) -> Violations:
-    """Invoicing has every document of the platform, and no other."""
+    """Invoicing has every blue document of the platform, and no other; for the red ones see `red_is_the_negative_of_its_blue`."""
     ours = {row["number"] for row in await world.rows("invoicing", "SELECT number FROM part WHERE number IS NOT NULL")}
-    theirs = {row["number"] for row in issued(world)}
+    theirs = {row["number"] for row in issued(world) if "of" not in row}
     return [f"{number} is at one side only" for number in sorted(ours ^ theirs)]
 
 
@@ -81,9 +109,18 @@ async def money_reconciles_with_the_platform(world: World) -> Violations:
         if row["number"] in theirs and theirs[row["number"]] != (row["gross_fen"], row["net_fen"], row["tax_fen"])
     ]
     (ledger,) = await world.rows("ledger", "SELECT coalesce(sum(invoiced_fen), 0)::bigint AS fen FROM item")
-    total = sum(row["gross_fen"] for row in rows)
+    (credited,) = await world.rows(
+        "invoicing",
+        """
+        SELECT coalesce(sum(p.gross_fen), 0)::bigint AS fen FROM credit_note c JOIN part p USING (account_id, part_id)
+        WHERE c.status = 'issued'
+        """,
+    )
+    total = sum(row["gross_fen"] for row in rows) - credited["fen"]
     return wrong + (
-        [f"the ledger has {ledger['fen']} invoiced, invoices sum to {total}"] if ledger["fen"] != total else []
+        [f"the ledger has {ledger['fen']} invoiced, invoices less the credited ones sum to {total}"]
+        if ledger["fen"] != total
+        else []
     )
 
 
@@ -126,7 +163,10 @@ async def a_terminal_request_holds_nothing(world: World) -> Violations:
 
 async def every_call_has_an_earlier_attempt(world: World) -> Violations:
     attempts = Counter(
-        (row["serial"], row["step"]) for row in await world.rows("invoicing", "SELECT serial, step FROM attempt")
+        (row["serial"], row["step"])
+        for row in await world.rows(
+            "invoicing", "SELECT serial, step FROM attempt UNION ALL SELECT serial, step FROM credit_attempt"
+        )
     )
     calls = Counter((row["serial"], row["call"]) for row in world.platform_log if row.get("event") == "call")
     known = {"submit", "query", "cancel"}
@@ -184,6 +224,7 @@ async def _serials(world: World) -> list[Row]:
 
 CHECKS = (
     one_document_for_a_part,
+    red_is_the_negative_of_its_blue,
     one_invoice_for_a_request_group,
     numbers_and_serials_unique,
     no_document_for_what_ended_without,

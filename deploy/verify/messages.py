@@ -137,8 +137,8 @@ async def one_notification_for_a_fact_and_channel(world: World) -> Violations:
     rows = await world.rows(
         "notification",
         """
-        SELECT account_id, request_id, part_id, kind, channel, count(*) FROM notification
-        GROUP BY account_id, request_id, part_id, kind, channel HAVING count(*) > 1
+        SELECT account_id, request_id, part_id, credit_note_id, kind, channel, count(*) FROM notification
+        GROUP BY account_id, request_id, part_id, credit_note_id, kind, channel HAVING count(*) > 1
         """,
     )
     return [f"{row['kind']} by {row['channel']} of part {row['part_id']}: {row['count']} times" for row in rows]

@@ -9,7 +9,8 @@ from unittest.mock import patch
 from asyncpg import Connection
 
 from services.invoicing.adapters.port import Answer, Unknown
-from services.invoicing.domain import parts
+from services.invoicing.domain import credit_notes, parts
+from services.invoicing.domain.credit_notes import ClaimedCredit, CreditChange
 from services.invoicing.domain.parts import Change, Claimed
 from services.invoicing.store import claims, quotas
 from shared.domain.identifiers import serial_of
@@ -28,6 +29,7 @@ _real_enter_inbox = store.enter_inbox
 _real_claim = claims.claim_due
 _real_count = quotas.count
 _real_decide = parts.decide
+_real_decide_credit = credit_notes.decide
 _cursors: dict[str, int] = {}
 
 
@@ -80,6 +82,12 @@ def _timeout_is_failure(part: Claimed, answer: Answer) -> Change:
     return _real_decide(part, answer)
 
 
+def _red_timeout_is_failure(credit: ClaimedCredit, answer: Answer) -> CreditChange:
+    if isinstance(answer, Unknown):
+        return CreditChange(Change("failed", reason="TIMEOUT", text=answer.reason))
+    return _real_decide_credit(credit, answer)
+
+
 async def _keep_quota(db: Connection, seller: str, held: Mapping[str, int], issued: Mapping[str, int]) -> None:
     """What was held for a part that came to an end is never free again."""
     await _real_count(db, seller, {month: fen for month, fen in held.items() if fen > 0}, issued)
@@ -111,6 +119,9 @@ MUTANTS = {
     ),
     "timeout is failure": Mutant(
         "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+    ),
+    "red timeout is failure": Mutant(
+        "services.invoicing.domain.credit_notes.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
     ),
     "quota kept": Mutant(
         "services.invoicing.store.quotas.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0

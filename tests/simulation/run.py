@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.sandbox.tax_platform.core import AMPLE_FEN
 from deploy.verify.__main__ import violations
+from services.invoicing.domain.credit_notes import CreditAsk
 from services.invoicing.domain.requests import Ask, Cancel
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled
@@ -29,10 +30,14 @@ START = datetime(2026, 3, 31, 23, 30, tzinfo=SHANGHAI)
 ACCOUNTS = (1, 2, 3)
 UNLUCKY = 3
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_TELECOM")
+BUYERS = ("", "", "", "BUYER_TICKED", "BUYER_REFUSES", "BUYER_CONFIRMS")
+"""What a remark makes of the red confirmation form; mostly nobody has to confirm it."""
+FORM_STATES = ("02", "04", "05", "07", "09")
 SELLERS = ("ALIYUN", "ALICOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
-EAGER = {"issue": 14, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
+STEPS_CREDITING = 120
+EAGER = {"issue": 14, "credit": 8, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 
@@ -105,7 +110,10 @@ class Simulation:
             for _ in range(self.random.randint(*STEPS)):
                 await self._step(busy=True)
             for _ in range(STEPS_AFTER):
-                await self._step(busy=False)
+                await self._step()
+            await self._pause()
+            for _ in range(STEPS_CREDITING):
+                await self._step(crediting=True)
             await self._rest()
             self.result.violations = await violations(self.world)
         finally:
@@ -116,8 +124,10 @@ class Simulation:
 
     # the scheduler
 
-    async def _step(self, busy: bool) -> None:
-        """While `busy`, people and upstream do things too; later only processes do, and things still go wrong."""
+    async def _step(self, busy: bool = False, crediting: bool = False) -> None:
+        """While `busy`, people and upstream do things too; later only processes do, and at last those who want an invoice credited.
+        Things still go wrong.
+        """
         inputs: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (5, self._bill),
             (7, self._ask),
@@ -136,7 +146,8 @@ class Simulation:
             (2, self._rewind),
             (1, self._kill),
         ]
-        actions = (inputs if busy else []) + processes
+        credits_: list[tuple[int, Callable[[], Awaitable[None]]]] = [(12, self._credit), (5, self._form)]
+        actions = (inputs if busy else []) + (credits_ if crediting else []) + processes
         (action,) = self.random.choices([one for _, one in actions], [weight for weight, _ in actions])
         await action()
         self.result.steps += 1
@@ -246,6 +257,30 @@ class Simulation:
 
     async def _wish(self, account: int, request_id: int) -> None:
         self._note("cancel", account, request_id, repr(await self.world.cancel(Cancel(account, request_id))))
+
+    async def _credit(self) -> None:
+        """Of any invoice there is, also one that is being credited, or is already."""
+        blue = [row for row in self.world.platform_log if row["event"] == "issued" and "of" not in row]
+        if not blue:
+            return
+        part = {
+            row["serial"]: row
+            for row in await self.world.rows("invoicing", "SELECT serial, account_id FROM platform_serial")
+        }
+        chosen = self.random.choice(blue)
+        key, remark = f"c{self.random.randint(0, 40)}", self.random.choice(BUYERS)
+        ask = CreditAsk(part[chosen["serial"]]["account_id"], key, chosen["number"], remark=remark)
+        await self._crashing("invoicing", lambda: self._ask_credit(ask))
+
+    async def _ask_credit(self, ask: CreditAsk) -> None:
+        self._note("credit", ask.account_id, ask.number, repr(await self.world.credit(ask)))
+
+    async def _form(self) -> None:
+        """Buyer, seller or bureau do something with a form: confirm, refuse, withdraw."""
+        forms = sorted(filter(None, map(self.world.platform.form_of, sorted(self.world.storage.tasks))))
+        if forms:
+            form, state = self.random.choice(forms), self.random.choice(FORM_STATES)
+            self._note("form", form, state, self.world.platform.set_form(form, state))
 
     # what processes do
 
@@ -373,6 +408,15 @@ class Simulation:
         seconds = self.random.choice((0.5, 3.0, 20.0, 70.0, 700.0))
         self.stage.clock.advance(seconds)
         self._note("time", seconds)
+
+    async def _pause(self) -> None:
+        """Nothing goes wrong for a while: most invoices are issued."""
+        self.calm = True
+        for _ in range(4):
+            await self.stage.settle()
+            self.stage.clock.advance(100)
+        await self.stage.settle()
+        self.calm = False
 
     # the end
 

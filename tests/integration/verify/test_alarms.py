@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from deploy.verify.__main__ import CHECKS, violations
+from services.invoicing.domain.credit_notes import CreditAsk
 from services.invoicing.domain.requests import Ask
 from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
@@ -29,7 +30,7 @@ PARKED = """
     VALUES ('x', 'ledger.commands', 0, 0, '{}', '{}', 'X', 'x', now(), now())
 """
 TOLD_TWICE = """
-    ALTER TABLE notification DROP CONSTRAINT notification_account_id_request_id_part_id_kind_channel_key;
+    ALTER TABLE notification DROP CONSTRAINT notification_once;
     INSERT INTO notification (account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at)
     SELECT account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at FROM notification
 """
@@ -41,13 +42,24 @@ PAID_BY_NOBODY = """
         (account_id, reservation_id, place, owner_id, from_item_id, to_owner_id, to_item_id, to_number, amount_fen)
     SELECT account_id, 99, 0, account_id, item_id, account_id, item_id + 1, 'F1', 1 FROM item WHERE number = 'O1'
 """
+FIRST = "reservation_id = (SELECT min(reservation_id) FROM reservation)"
 SQL: dict[str, tuple[str, str]] = {
     "no_item_over_allocated": ("ledger", OVERDRAWN),
     "columns_equal_replay_of_moves": ("ledger", MOVED_BY_NOBODY),
     "sums_equal_items": ("ledger", "UPDATE balance_sum SET positive_fen = positive_fen + 1"),
-    "reserved_equals_what_reservations_hold": ("ledger", "UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1"),
+    "reserved_equals_what_reservations_hold": (
+        "ledger",
+        f"UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1 WHERE {FIRST}",
+    ),
     "offsets_have_two_sides": ("ledger", PAID_BY_NOBODY),
-    "one_invoice_for_a_request_group": ("ledger", "UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1"),
+    "red_is_the_negative_of_its_blue": (
+        "invoicing",
+        "UPDATE credit_note SET status = 'failed', number = NULL",
+    ),
+    "one_invoice_for_a_request_group": (
+        "ledger",
+        f"UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1 WHERE {FIRST}",
+    ),
     "quotas_are_what_parts_hold_and_used": ("invoicing", "UPDATE quota SET issued_net_fen = issued_net_fen + 1"),
     "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
     "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
@@ -56,7 +68,7 @@ SQL: dict[str, tuple[str, str]] = {
         "UPDATE part SET gross_fen = gross_fen + 1, net_fen = net_fen + 1",
     ),
     "each_invoice_equals_its_shares": ("invoicing", "UPDATE part SET shares = '[]'"),
-    "a_terminal_request_holds_nothing": ("ledger", "UPDATE reservation_item SET invoiced_fen = 0"),
+    "a_terminal_request_holds_nothing": ("ledger", f"UPDATE reservation_item SET invoiced_fen = 0 WHERE {FIRST}"),
     "every_call_has_an_earlier_attempt": ("invoicing", "DELETE FROM attempt"),
     "history_is_a_path": ("invoicing", "UPDATE part_history SET from_status = 'issued'"),
     "every_record_accounted_for": ("ledger", "UPDATE runtime.consumer_offset SET next_offset = 0"),
@@ -72,7 +84,7 @@ SQL: dict[str, tuple[str, str]] = {
 
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[FlowWorld]:
-    """One invoice issued and told, one order left."""
+    """One invoice issued and told, one credited, one order left."""
     flow = await FlowWorld(NOW).open(databases, tmp_path)
     flow.stage.publish(an_account(1, at=NOW), source="/upstream/accounts")
     flow.stage.publish(
@@ -80,9 +92,14 @@ async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[FlowWorld
     )
     flow.stage.publish(an_order("O1", 106_000))
     flow.stage.publish(an_order("O2", 500))
+    flow.stage.publish(an_order("O3", 700))
     flow.stage.publish(a_refund("F2", of="O2", cash_fen=1))
     await flow.stage.settle()
     await flow.request(Ask(1, "k1", numbers=("O1",)))
+    await flow.request(Ask(1, "k3", numbers=("O3",)))
+    await flow.stage.let_pass(timedelta(minutes=2))
+    (credited,) = [row["number"] for row in flow.platform_log if row["event"] == "issued" and row["gross_fen"] == 700]
+    await flow.credit(CreditAsk(1, "c1", credited))
     await flow.stage.let_pass(timedelta(minutes=2))
     assert await violations(flow) == {}
     yield flow
@@ -97,7 +114,7 @@ async def plant(world: FlowWorld, name: str) -> None:
         await owner.close()
         return
     issued = next(row for row in world.platform_log if row["event"] == "issued")
-    serial = (await world.rows("invoicing", "SELECT serial FROM part"))[0]["serial"]
+    serial = (await world.rows("invoicing", "SELECT serial FROM part ORDER BY part_id"))[0]["serial"]
     if name == "one_document_for_a_part":
         world.storage.log({**issued, "number": "1" * 20})
     elif name == "numbers_and_serials_unique":
