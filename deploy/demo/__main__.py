@@ -31,6 +31,12 @@ async def report(story: Story) -> None:
     say(
         f"{count} invoices, every one also read from Kafka by the example consumer; all are specimens of the sandbox platform"
     )
+    say("\nCredited")
+    for note in story.credited:
+        amount = f"-{yuan(-note['gross_fen'])}"
+        say(
+            f"{note['account_id']:>8}  {amount:>12}  {note['red_number']}  reverses {note['number']} ({note['reason']})"
+        )
     say("\nRefused, failed or cancelled")
     for account_id, code, text in story.refusals:
         say(f"{account_id:>8}  {code:<40} {text}")

@@ -37,6 +37,12 @@ class Customer:
         answer = await self._http.post("/invoice-requests", json=body, headers={"Idempotency-Key": key})
         return answer.status_code, answer.json(), answer.headers.get("trace-id", "")
 
+    async def credit(self, number: str, key: str, **body: object) -> tuple[int, dict[str, Any]]:
+        """Status and answer."""
+        headers = {"Idempotency-Key": key}
+        answer = await self._http.post(f"/invoices/{number}/credit-notes", json=body, headers=headers)
+        return answer.status_code, answer.json()
+
     async def cancel(self, request_id: int) -> dict[str, Any]:
         answer = await self._http.post(f"/invoice-requests/{request_id}/cancel")
         found: dict[str, Any] = answer.json()

@@ -17,6 +17,7 @@ PERSON, ENTERPRISE, MONTHLY, UNLUCKY = 1001, 1002, 1003, 1004
 RUN_STEP = 10_000
 FIVE_SUBJECTS = ("ORD-1002-001", "ORD-1002-003", "ORD-1002-004", "ORD-1002-005", "ORD-1002-008", "ORD-1002-002")
 PARKED_EXPECTED = 3
+AMOUNT_FEN = 50_000
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Story:
     refusals: list[tuple[int, str, str]] = field(default_factory=list)
     requests: list[tuple[int, int]] = field(default_factory=list)
     parked: list[dict[str, Any]] = field(default_factory=list)
+    credited: list[dict[str, Any]] = field(default_factory=list)
     trace_id: str = ""
     downstream: int = 0
 
@@ -45,6 +47,7 @@ async def play() -> Story:
     await _one_request_many_subjects(story)
     await _other_requests(story)
     await _come_to_rest(story)
+    await _one_credit_note(story)
     await _downstream(story)
     return story
 
@@ -141,7 +144,7 @@ async def _other_requests(story: Story) -> None:
     for account, name, body in (
         (PERSON, "order", {"numbers": ["ORD-1001-001", "ORD-1001-002"]}),
         (MONTHLY, "months", {"cycles": ["202608", "202609"]}),
-        (ENTERPRISE, "amount", {"amount_fen": 50_000, "subject": "ALIYUN_SERVICE"}),
+        (ENTERPRISE, "amount", {"amount_fen": AMOUNT_FEN, "subject": "ALIYUN_SERVICE"}),
         (UNLUCKY, "unlucky", {"numbers": ["ORD-1004-001"]}),
     ):
         status, answer, _ = await _asked(story.customers[account], f"demo-{run}-{name}", **body)
@@ -190,11 +193,42 @@ async def _closed(customer: Customer, request_id: int) -> dict[str, Any] | None:
     return request if ready else None
 
 
-async def _told(customer: Customer, part_id: int, channel: str) -> bool:
-    notifications = await customer.get("/notifications?limit=200")
+async def _told(customer: Customer, part_id: int, channel: str, kind: str = "") -> bool:
+    """Of a part, in whatever words or in those of a kind."""
     return any(
-        one["part_id"] == part_id and one["channel"] == channel and one["status"] == "sent" for one in notifications
+        (one["part_id"], one["channel"], one["status"]) == (part_id, channel, "sent") and one["kind"].startswith(kind)
+        for one in await customer.get("/notifications?limit=200")
     )
+
+
+async def _one_credit_note(story: Story) -> None:
+    """The invoice by amount is taken back: once the red one is issued, and not before, its amount is free again."""
+    customer = story.customers[ENTERPRISE]
+    invoice = next(one for one in await customer.get("/invoices?limit=200") if one["gross_fen"] == AMOUNT_FEN)
+    before = await _available(customer, invoice["subject"])
+    status, note = await customer.credit(invoice["number"], f"demo-{story.run}-credit", reason="sales_return")
+    expect(status == 201, f"the credit note was not accepted: {note}")
+    path = f"/credit-notes/{note['credit_note_id']}"
+    story.credited = [await eventually("red invoice", partial(_red_one, customer, path))]
+    await eventually("amount that is free again", partial(_has, customer, invoice["subject"], before + AMOUNT_FEN))
+    shown = await customer.get(f"/invoices/{invoice['number']}")
+    expect(shown["status"] == "credited", f"the credited invoice is {shown['status']}")
+    await eventually(
+        "mail of the credit note", partial(_told, customer, invoice["part_id"], "mail", "invoice_credited")
+    )
+
+
+async def _red_one(customer: Customer, path: str) -> dict[str, Any] | None:
+    note: dict[str, Any] = await customer.get(path)
+    return note | {"account_id": customer.account_id} if note["red_number"] else None
+
+
+async def _available(customer: Customer, subject: str) -> int:
+    return sum(one["available_fen"] for one in await customer.get("/balances") if one["subject"] == subject)
+
+
+async def _has(customer: Customer, subject: str, available_fen: int) -> bool:
+    return await _available(customer, subject) == available_fen
 
 
 async def _downstream(story: Story) -> None:

@@ -1,4 +1,4 @@
-"""A hundred seeds without a violation, an exact replay, and six mutants that are caught: one that catches nothing proves nothing."""
+"""A hundred seeds without a violation, an exact replay, and seven mutants that are caught: one that catches nothing proves nothing."""
 
 from pathlib import Path
 

@@ -10,7 +10,7 @@ from tests.integration.gateway.edge import PDF, PDF_HEADERS, TOKEN, Gateway
 
 pytestmark = pytest.mark.database
 
-PARTS = ("number", "form", "request_id", "parked_id")
+PARTS = ("number", "form", "request_id", "credit_note_id", "parked_id")
 OPEN_TO_ALL = {"/livez", "/readyz", "/metrics", "/openapi.json"}
 NOT_A_KEY = [
     {},
@@ -117,3 +117,19 @@ async def test_a_key_is_made_only_for_an_account_that_can_be(wrong: dict[str, ob
 def assert_invalid(answer: httpx2.Response, field: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
     assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+async def test_a_credit_note_is_asked_for_of_one_invoice_and_arrives_with_its_key(gateway: Gateway) -> None:
+    number, headers = "26332000000000000001", await gateway.key(7) | {"Idempotency-Key": "c1"}
+    answer = await gateway.http.post(
+        f"/v1/invoices/{number}/credit-notes", json={"reason": "sales_return"}, headers=headers
+    )
+    assert answer.json()["path"] == f"/accounts/7/invoices/{number}/credit-notes"
+    assert gateway.seen[-1].headers["idempotency-key"] == "c1"
+    for path, body in (
+        (f"/v1/invoices/{number}/credit-notes", {"reason": "bored"}),
+        ("/v1/invoices/7/credit-notes", {}),
+    ):
+        assert (await gateway.http.post(path, json=body, headers=headers)).status_code == 422
+    assert (await gateway.get("/v1/credit-notes/5")).json()["path"] == "/accounts/7/credit-notes/5"
+    assert (await gateway.get("/v1/credit-notes/x")).status_code == 422
