@@ -33,10 +33,9 @@ async def report(story: Story) -> None:
     )
     say("\nCredited")
     for note in story.credited:
-        amount = f"-{yuan(-note['gross_fen'])}"
-        say(
-            f"{note['account_id']:>8}  {amount:>12}  {note['red_number']}  reverses {note['number']} ({note['reason']})"
-        )
+        files = ", ".join(sorted(file["name"].rpartition(".")[2] for file in note["files"]))
+        what = f"reverses {note['number']} ({note['reason']})"
+        say(f"{note['account_id']:>8}  {'-' + yuan(-note['gross_fen']):>12}  {note['red_number']}  {what}  {files}")
     say("\nRefused, failed or cancelled")
     for account_id, code, text in story.refusals:
         say(f"{account_id:>8}  {code:<40} {text}")

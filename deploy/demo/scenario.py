@@ -214,13 +214,13 @@ async def _one_credit_note(story: Story) -> None:
     shown = await customer.get(f"/invoices/{invoice['number']}")
     expect(shown["status"] == "credited", f"the credited invoice is {shown['status']}")
     await eventually(
-        "mail of the credit note", partial(_told, customer, invoice["part_id"], "mail", "invoice_credited")
+        "mail of the credit note", partial(_told, customer, invoice["part_id"], "mail", "credit_note_documents")
     )
 
 
 async def _red_one(customer: Customer, path: str) -> dict[str, Any] | None:
     note: dict[str, Any] = await customer.get(path)
-    return note | {"account_id": customer.account_id} if note["red_number"] else None
+    return note | {"account_id": customer.account_id} if note["files"] else None
 
 
 async def _available(customer: Customer, subject: str) -> int:

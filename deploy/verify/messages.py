@@ -64,7 +64,7 @@ async def nothing_is_said_twice(world: World) -> Violations:
     """A request has one answer of the ledger, a part one document and one booking; the same record may come again, a second one not."""
     found = []
     for topic in ("ledger.events", "invoicing.events"):
-        said: dict[tuple[str, int], set[str]] = defaultdict(set)
+        said: dict[tuple[str, int | str], set[str]] = defaultdict(set)
         for record in world.records(topic):
             about = SAID_ONCE.get(record.header("ce_type"))
             if about is not None:
@@ -80,7 +80,9 @@ SAID_ONCE = {
     "InvoiceIssued": ("the issue of part", "part_id"),
     "AmountInvoiced": ("the booking of part", "part_id"),
     "AmountCredited": ("the credit of part", "part_id"),
-    "DocumentsStored": ("the files of part", "part_id"),
+    "InvoiceCredited": ("the credit note of part", "part_id"),
+    "CreditNoteFailed": ("the failure of credit note", "credit_note_id"),
+    "DocumentsStored": ("the files of invoice", "number"),
 }
 
 

@@ -78,6 +78,10 @@ def issued(fact: InvoiceIssued) -> list[New]:
 
 
 def documents(fact: DocumentsStored) -> list[New]:
+    if fact.credit_note_id is not None:
+        subject, text = texts.red_documents(fact.number, fact.gross_fen)
+        kind, note = "credit_note_documents", fact.credit_note_id
+        return _on(("mail",), fact, fact.part_id, kind, subject, text, fact.files, note)
     subject, text = texts.documents(fact.number, fact.gross_fen)
     return _on(("mail",), fact, fact.part_id, "invoice_documents", subject, text, fact.files)
 
@@ -94,7 +98,7 @@ def voided(fact: InvoiceVoided) -> list[New]:
 
 def credited(fact: InvoiceCredited) -> list[New]:
     subject, text = texts.credited(fact.number, fact.red_number, fact.gross_fen)
-    return _on(EVERYWHERE, fact, fact.part_id, "invoice_credited", subject, text)
+    return _on(("sms", "inbox"), fact, fact.part_id, "invoice_credited", subject, text)
 
 
 def form_waits(fact: RedFormWaits) -> list[New]:

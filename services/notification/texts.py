@@ -81,6 +81,14 @@ def documents(number: str, gross_fen: int) -> tuple[str, str]:
     return f"发票 {number}", text
 
 
+def red_documents(number: str, gross_fen: int) -> tuple[str, str]:
+    text = (
+        f"红字发票 {number}（价税合计 -{yuan(gross_fen)} 元）已开具，该金额已恢复为可开票金额，文件见附件。\n"
+        f"Red invoice {number} over CNY -{yuan(gross_fen)} is attached as PDF and XML; its amount can be invoiced again."
+    )
+    return f"红字发票 {number}", text
+
+
 def failed(gross_fen: int, code: str, reason: str) -> tuple[str, str]:
     text = (
         f"金额 {yuan(gross_fen)} 元的发票开具失败：{reason or code}。该金额已恢复为可开票金额，请更正后重新申请。\n"

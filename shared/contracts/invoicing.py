@@ -139,9 +139,10 @@ class File(Frozen):
 
 
 class DocumentsStored(InvoicingFact):
-    """The files of an issued invoice are in the object store and can be read there."""
+    """The files of an issued invoice are in the object store and can be read there; or those of the red one, if a credit note is named."""
 
     part_id: Id
+    credit_note_id: Id | None = None
     number: InvoiceNumber
     gross_fen: PositiveFen
     files: tuple[File, ...] = Field(min_length=1)

@@ -115,6 +115,7 @@ class CreditNoteView(BaseModel):
     text: str | None
     created_at: AwareDatetime
     ended_at: AwareDatetime | None
+    files: Json[list[FileView]]
 
 
 def problem(refused: Refused) -> Problem:

@@ -13,10 +13,14 @@ AGAIN_SECONDS = (1.0, 5.0, 30.0, 300.0)
 
 @dataclass(frozen=True)
 class DocumentJob:
-    """An issued part whose files are due; everything that is printed, the title still sealed."""
+    """An issued part whose files are due, or its credit note; everything that is printed, the title still sealed.
+
+    Amounts and lines are the blue ones; of a red invoice each is printed negative. `named_at` is when the blue one was issued.
+    """
 
     account_id: int
     part_id: int
+    credit_note_id: int
     epoch: int
     tries: int
     traceparent: str | None
@@ -38,6 +42,13 @@ class DocumentJob:
     remark: str
     wrapped_key: str | None
     claimed_at: datetime
+    named_at: datetime
+    blue_number: str
+    form_number: str | None
+
+    @property
+    def sign(self) -> int:
+        return -1 if self.credit_note_id else 1
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ def stored(job: DocumentJob, settled: bool, files: Sequence[File]) -> list[Messa
     common = {"account_id": job.account_id, "request_id": job.request_id, "part_id": job.part_id}
     return [
         DocumentsStored.model_validate(
-            common | {"number": job.number, "gross_fen": job.gross_fen, "files": tuple(files)}
+            common
+            | {"number": job.number, "gross_fen": job.gross_fen, "files": tuple(files)}
+            | ({"credit_note_id": job.credit_note_id} if job.credit_note_id else {})
         )
     ]

@@ -72,16 +72,24 @@ def face(job: DocumentJob, unseal: Unseal, catalogue: Catalogue) -> faces.Invoic
         seller=_printed(_seller(catalogue.legal_entities[job.legal_entity])),
         buyer=_printed(_buyer(title)),
         lines=_face_lines(job, job.lines, catalogue),
-        net_fen=job.net_fen,
-        tax_fen=job.tax_fen,
-        gross_fen=job.gross_fen,
+        net_fen=job.sign * job.net_fen,
+        tax_fen=job.sign * job.tax_fen,
+        gross_fen=job.sign * job.gross_fen,
         drawer=DRAWER,
         qr=job.qr,
         specimen=job.specimen,
-        remark=job.remark,
+        remark=_remark(job),
         serial=job.serial,
         requested_at=job.requested_at,
     )
+
+
+def _remark(job: DocumentJob) -> str:
+    """A red invoice says which blue one it reverses, and by which form."""
+    if not job.credit_note_id:
+        return job.remark
+    form = f"红字发票信息确认单编号：{job.form_number}" if job.form_number else ""
+    return "\n".join(filter(None, [f"被红冲蓝字发票号码：{job.blue_number}", form, job.remark]))
 
 
 def _face_lines(
@@ -89,10 +97,10 @@ def _face_lines(
 ) -> tuple[faces.FaceLine, ...]:
     return tuple(
         faces.FaceLine(
-            name=catalogue.printed_name(line["content"], job.issued_at),
-            net_fen=line["net_fen"],
+            name=catalogue.printed_name(line["content"], job.named_at),
+            net_fen=job.sign * line["net_fen"],
             tax_percent=job.tax_percent,
-            tax_fen=line["tax_fen"],
+            tax_fen=job.sign * line["tax_fen"],
             tax_code=catalogue.contents[line["content"]].tax_code,
             specification=line["spec"] or "",
         )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from asyncpg import Connection
 
 from services.invoicing.domain.credit_notes import (
+    ISSUED,
     NEXT_STATUS,
     ClaimedCredit,
     CreditAsk,
@@ -16,6 +17,7 @@ from services.invoicing.domain.credit_notes import (
     NewCredit,
 )
 from services.invoicing.domain.parts import LEASE_SECONDS
+from services.invoicing.store.documents import add_document_job
 from services.invoicing.store.requests import hash_of
 from shared.contracts.invoicing import Share
 from shared.domain.identifiers import serial_of
@@ -173,6 +175,8 @@ async def change(db: Connection, credit: ClaimedCredit, made: CreditChange, now:
             credit.account_id,
             credit.part_id,
         )
+    if status == ISSUED:
+        await add_document_job(db, credit, credit.credit_note_id)
     return status
 
 

@@ -7,19 +7,21 @@ PAGE_MAX = 200
 REQUEST = """request_id, method, kind, numbers, cycles, products, members, consolidate, one_invoice_per_month, subject, amount_fen, remark,
     status, cancel_wished, reason, detail,
     created_at, closed_at"""
+FILES = """coalesce((SELECT json_agg(json_build_object('name', d.name, 'media_type', d.media_type, 'size', d.size, 'sha256', d.sha256)
+        ORDER BY d.name) FROM document d
+    WHERE d.account_id = p.account_id AND d.part_id = p.part_id AND starts_with(d.name, {number})), '[]') AS files"""
 LIVE_CREDIT = "FROM credit_note c WHERE c.account_id = p.account_id AND c.part_id = p.part_id AND c.status <> 'failed'"
 INVOICE = f"""coalesce((SELECT CASE c.status WHEN 'issued' THEN 'credited' ELSE 'crediting' END {LIVE_CREDIT}), p.status) AS status,
     (SELECT c.number {LIVE_CREDIT}) AS red_number, p.part_id, p.request_id, p.part_no, p.subject, p.legal_entity, p.content,
     p.tax_percent, p.kind, p.gross_fen, p.net_fen, p.tax_fen, p.members, p.cycles, p.serial, p.number, p.issued_at, p.specimen,
     p.reason, p.text, p.tries,
-    coalesce((SELECT json_agg(json_build_object('name', d.name, 'media_type', d.media_type, 'size', d.size, 'sha256', d.sha256)
-        ORDER BY d.name) FROM document d WHERE d.account_id = p.account_id AND d.part_id = p.part_id), '[]') AS files"""
+    {FILES.format(number="p.number")}"""
 
 
-CREDIT_NOTE = """c.credit_note_id, p.number, c.part_id, p.request_id, p.subject, p.legal_entity, p.tax_percent, p.kind,
+CREDIT_NOTE = f"""c.credit_note_id, p.number, c.part_id, p.request_id, p.subject, p.legal_entity, p.tax_percent, p.kind,
     -p.gross_fen AS gross_fen, -p.net_fen AS net_fen, -p.tax_fen AS tax_fen, c.red_reason AS reason, c.remark, c.recorded, c.status,
     c.form_number AS red_form_number, c.form_state AS red_form_state, c.number AS red_number, c.issued_at AS credited_at, c.specimen,
-    c.reason AS failure, c.text, c.created_at, c.ended_at"""
+    c.reason AS failure, c.text, c.created_at, c.ended_at, {FILES.format(number="c.number")}"""
 
 
 async def credit_note(db: Connection, account_id: int, credit_note_id: int) -> Record | None:

@@ -10,16 +10,18 @@ import pytest
 from deploy.demo.client import eventually
 from services.invoicing import handlers
 from services.invoicing.adapters.port import Accepted, Answer, FormTold, Issued, NotFound, Rejected, Unknown
+from services.invoicing.domain import printing
 from services.invoicing.domain.credit_notes import ClaimedCredit, CreditAsk, TakenCredit
+from services.invoicing.domain.documents import Made
 from services.invoicing.domain.parts import LEASE_SECONDS
 from services.invoicing.domain.requests import Refused
 from services.invoicing.store import credit_notes
-from shared.contracts.invoicing import CreditNoteFailed, InvoiceCredited, RedFormWaits
+from shared.contracts.invoicing import CreditNoteFailed, File, InvoiceCredited, RedFormWaits
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged
 from shared.domain.identifiers import parse_serial
 from tests.integration.gateway.edge import TOKEN
-from tests.integration.invoicing.desk import NOW, Desk, after, names
+from tests.integration.invoicing.desk import CATALOGUE, NOW, SEALER, Desk, after, names
 
 pytestmark = pytest.mark.database
 
@@ -225,6 +227,35 @@ async def test_a_callback_has_the_last_credit_note_looked_at_again_also_a_failed
     steps, told = await credits_.heard(DOCUMENT, start=200)
     assert (steps, names(told)) == (["query"], ["InvoiceCredited"])
     assert (await credits_.desk.part())["recheck"] is False
+
+
+async def test_the_red_invoice_has_files_of_its_own_that_mirror_the_blue_one(credits_: Credits, api: str) -> None:
+    await credits_.asked(replace(ASK, remark="退货"))
+    await credits_.heard(FormTold("F1", "04"), DOCUMENT)
+    jobs = [job for _ in range(2) if (job := await credits_.desk.job(after(9 * LONG))) is not None]
+    blue, red = (printing.face(job, SEALER.unseal, CATALOGUE) for job in jobs)
+    assert (blue.number, red.number, red.is_red) == (BLUE, RED, True)
+    assert [(line.name, -line.net_fen, -line.tax_fen) for line in red.lines] == [
+        (line.name, line.net_fen, line.tax_fen) for line in blue.lines
+    ]
+    assert red.remark == f"被红冲蓝字发票号码：{BLUE}\n红字发票信息确认单编号：F1\n退货"
+    assert (red.buyer, red.seller, red.serial != blue.serial) == (blue.buyer, blue.seller, True)
+    told = []
+    for job in jobs:
+        file = File(
+            name=f"{job.number}.pdf", media_type="application/pdf", object_key=job.number, size=1, sha256="0" * 64
+        )
+        told += await credits_.desk.made(job, Made((file,)))
+    assert [getattr(fact, "credit_note_id", 0) for fact in told] == [None, red_id(await credits_.rows())]
+    async with at(api) as http:
+        (note,) = (await http.get("/credit-notes")).json()
+        invoice = (await http.get(f"/invoices/{BLUE}")).json()
+    assert [file["name"] for file in note["files"]] == [f"{RED}.pdf"]
+    assert [file["name"] for file in invoice["files"]] == [f"{BLUE}.pdf"]
+
+
+def red_id(rows: Sequence[dict[str, object]]) -> object:
+    return rows[-1]["credit_note_id"]
 
 
 async def test_what_a_customer_sees_of_it(credits_: Credits, api: str) -> None:

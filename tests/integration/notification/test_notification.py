@@ -68,8 +68,9 @@ FACTS = {
         InvoiceCredited.model_validate(
             PART | {"number": ISSUED.number, "red_number": "26332000000000000002", "credited_at": NOW, "specimen": True}
         ),
-        {"mail", "sms", "inbox"},
+        {"sms", "inbox"},
     ),
+    "red documents": (handlers.documents_stored, STORED.model_copy(update={"credit_note_id": 11}), {"mail"}),
     "form waits": (handlers.red_form_waits, WAITS, {"mail", "sms", "inbox"}),
     "not credited": (handlers.credit_note_failed, NOT_CREDITED, {"mail", "sms", "inbox"}),
     "refused": (handlers.request_refused, RequestRefused(account_id=1, request_id=5, reason="ITEM_LOCKED"), {"inbox"}),
@@ -95,6 +96,17 @@ async def test_a_fact_is_told_on_its_channels_once(kind: str, database: Database
             said += await handler(fact, db, NOW)  # type: ignore[operator]
     assert (await channels(database)).keys() == wanted
     assert [type(one) for one in said] == ([NotificationSent] if "inbox" in wanted else [])
+
+
+async def test_the_files_of_the_red_invoice_are_mailed_beside_those_of_the_blue_one(database: Database) -> None:
+    async with database.transaction() as db:
+        await handlers.documents_stored(STORED, db, NOW)
+        await handlers.documents_stored(STORED.model_copy(update={"credit_note_id": 11}), db, NOW)
+    mails = [await claimed(database) for _ in range(2)]
+    assert [(mail.kind, len(mail.files)) for mail in mails] == [
+        ("invoice_documents", len(STORED.files)),
+        ("credit_note_documents", len(STORED.files)),
+    ]
 
 
 async def kinds(database: Database) -> list[str]:
