@@ -33,7 +33,7 @@ LARGE_BILLS, LARGE_LINES, STORIES_MIN, STRIDE = 3, 800, 3, 5
 PATIENCE_SECONDS, WISH_SECONDS, REST_SECONDS = 120.0, 20.0, 40.0
 REPEATS_MAX, WISHES_MAX, PAGE = 600, 6, 200
 WEATHER, UNDER_WAY = {503, 504}, ("reserving", "invoicing")
-CODES = {*get_args(Refusal), "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE"}
+CODES = {*get_args(Refusal), "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE", "RED_FORM_05"}
 REASONS = {*get_args(Refusal), "BUYER_TAX_ID", "CANCELLED", "REFUND_BEFORE_ISSUE", None}
 
 
@@ -249,6 +249,22 @@ class Actor(Customer):
         if self.rng.random() < 0.5:
             await self.request("/deficit-offsets", subject=self.rng.choice(paper.lines).subject)
 
+    async def take_an_invoice_back(self) -> None:
+        """Nobody has to confirm it, or the buyer does, or refuses; while it is under way somebody may refund."""
+        request_id = await self.request(numbers=[(await self.paid()).number])
+        if request_id is None:
+            return
+        await self.wait("invoice", self.is_past, request_id, *UNDER_WAY)
+        for invoice in (await self.find(f"/invoice-requests/{request_id}"))["invoices"]:
+            if invoice["number"]:
+                self.notes.counts["credit notes asked"] += 1
+                body = {"remark": self.rng.choice(("", "", "BUYER_REFUSES", "BUYER_CONFIRMS"))}
+                await self.said("POST", f"/invoices/{invoice['number']}/credit-notes", self.number(), body)
+        await self.wait("the end of credit notes", self.has_credited)
+
+    async def has_credited(self) -> bool:
+        return all(one["ended_at"] for one in await self.every("/credit-notes", "credit_note_id"))
+
     async def refund_before_the_original(self) -> None:
         paper = self.paper(lines=2)
         await self.wait("waiting refund", self.has_refund, await self.refund(paper), "waiting")
@@ -269,7 +285,13 @@ Act = Callable[[Actor], Awaitable[None]]
 FEED: tuple[Act, ...] = (Actor.settle, Actor.settle, Actor.settle, Actor.refund_anything, Actor.repeat, Actor.repeat)
 STORIES: tuple[Act, ...] = (
     *(Actor.ask_by_numbers, Actor.ask_by_amount, Actor.ask_by_months, Actor.ask_in_vain, Actor.ask_and_cancel),
-    *(Actor.refund_what_is_free, Actor.refund_what_is_reserved, Actor.refund_what_is_invoiced, Actor.look),
+    *(
+        Actor.refund_what_is_free,
+        Actor.refund_what_is_reserved,
+        Actor.refund_what_is_invoiced,
+        Actor.look,
+        Actor.take_an_invoice_back,
+    ),
     *(Actor.refund_before_the_original, Actor.refund_more_than_was_paid),
 )
 
@@ -364,6 +386,8 @@ class Soak:
                 await one.cancel_until_it_ends(request["request_id"])
         found = await one.every("/invoice-requests", "request_id")
         self.notes.requests.update(f"{request['status']} {request['reason'] or ''}".strip() for request in found)
+        notes = await one.every("/credit-notes", "credit_note_id")
+        self.notes.requests.update(f"credit note {note['status']} {note['failure'] or ''}".strip() for note in notes)
         self.notes.requests.update("(invoices)" for _ in await one.every("/invoices", "part_id"))
         self.notes.failures += [f"why? {request}" for request in found if request["reason"] not in REASONS]
         if {request["request_id"] for request in found} != self.taken[one.account_id] - {None}:
