@@ -101,7 +101,7 @@ async def nothing_of_our_own_is_parked(world: World) -> Violations:
 
 
 async def order_per_key(world: World) -> Violations:
-    """What is told of one notification, part, request or account appears in the order it was committed. Repeats may follow.
+    """What is told of one notification, credit note, part, request or account appears in the order it was committed. Repeats may follow.
 
     Two requests of one account have no order between them: their transactions run side by side.
     """
@@ -122,7 +122,8 @@ async def order_per_key(world: World) -> Violations:
 
 def _concerns(value: str) -> str:
     body = json.loads(value)
-    name = next((name for name in ("notification_id", "part_id", "request_id") if name in body), "account_id")
+    names = ("notification_id", "credit_note_id", "part_id", "request_id")
+    name = next((name for name in names if body.get(name) is not None), "account_id")
     return f"{name} {body[name]}"
 
 
@@ -150,7 +151,7 @@ async def every_invoice_was_told(world: World) -> Violations:
     told = {
         row["part_id"]
         for row in await world.rows(
-            "notification", "SELECT part_id FROM notification WHERE channel = 'inbox' AND part_id IS NOT NULL"
+            "notification", "SELECT part_id FROM notification WHERE channel = 'inbox' AND kind = 'invoice_issued'"
         )
     }
     rows = await world.rows("invoicing", "SELECT part_id FROM part WHERE status = 'issued'")

@@ -17,6 +17,7 @@ from shared.contracts.invoicing import (
     InvoicingFact,
     RedFormWaits,
     RequestRefused,
+    reminder_of,
 )
 from shared.contracts.message import Message
 from shared.contracts.notifications import Channel, NotificationFailed, NotificationSent
@@ -104,7 +105,7 @@ def credited(fact: InvoiceCredited) -> list[New]:
 def form_waits(fact: RedFormWaits) -> list[New]:
     """Each reminder is a kind of its own: told once as well, and beside the ones before it."""
     subject, text = texts.form_waits(fact.number, fact.gross_fen, fact.form_number, fact.hours_left)
-    kind = f"red_form_waits_{fact.hours_left}"
+    kind = f"red_form_waits_{reminder_of(fact.hours_left)}"
     return _on(EVERYWHERE, fact, fact.part_id, kind, subject, text, credit_note_id=fact.credit_note_id)
 
 

@@ -18,10 +18,17 @@ OTHER_FORM = (
     "have the buyer enter a form over the full amount and confirm it, then ask again with its number",
 )
 FORM_NUMBER = ("请核对单号后重新申请", "check its number, then ask again")
+UNDER_WAY = ("请等待其完成", "wait for that to end")
 CORRECT = ("请更正后重新申请", "correct it and ask again")
 
 CREDIT_NOTE_REASONS = {
     "RED_FORM_05": ("购买方拒绝了红字信息确认单", "the buyer refused the red confirmation form", AGREE),
+    "RED_FORM_06": ("销售方未接受红字信息确认单", "the seller did not accept the red confirmation form", AGAIN),
+    "BLUE_ALREADY_RED": (
+        "该发票已红冲或正在红冲",
+        "the invoice is reversed already, or being reversed",
+        UNDER_WAY,
+    ),
     "RED_FORM_07": (
         "红字信息确认单未在 72 小时内确认",
         "the red confirmation form was not confirmed within 72 hours",

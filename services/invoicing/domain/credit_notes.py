@@ -27,6 +27,7 @@ from shared.contracts.invoicing import (
     InvoiceKind,
     RedFormWaits,
     RedReason,
+    reminder_of,
 )
 from shared.contracts.message import Message
 from shared.domain.remark import check_remark
@@ -57,7 +58,6 @@ DEAD_FORMS = {
 }
 """Any other state is waited for, also one that nobody has heard of."""
 FORM_HOURS = 72
-REMIND_AT_HOURS_LEFT = (6, 24, 48, 72)
 
 
 @dataclass(frozen=True)
@@ -148,17 +148,17 @@ def decide_ask(
 def check(ask: CreditAsk, invoice: Invoice) -> Refused | None:
     """The first thing that stands against it, or None. What the tax bureau says against it comes later."""
     if invoice.account_status == "closed":
-        text = "The account is closed; an operator can still have the invoice credited."
+        text = "The account is closed; documents of the past can still be downloaded."
         return Refused("ACCOUNT_CLOSED", text, {"account_id": ask.account_id})
     if invoice.credit == ISSUED:
         text = f"Invoice {ask.number} is credited already; its amount can be invoiced again."
         return Refused("ALREADY_CREDITED", text, {"number": ask.number})
+    if QUARANTINED in (invoice.credit, invoice.status):
+        text = f"Invoice {ask.number} or its red invoice differs from what was asked for; an operator has to look at it first."
+        return Refused("NOT_CREDITABLE", text, {"number": ask.number})
     if invoice.credit is not None:
         text = f"A credit note of invoice {ask.number} is under way; wait for its end."
         return Refused("ALREADY_CREDITING", text, {"number": ask.number, "credit_status": invoice.credit})
-    if invoice.status != ISSUED:
-        text = f"Invoice {ask.number} differs from what was asked for; an operator has to look at it first."
-        return Refused("NOT_CREDITABLE", text, {"number": ask.number, "invoice_status": invoice.status})
     if invoice.kind == "special" and ask.recorded and not ask.form_number:
         text = (
             "The buyer has booked this special invoice: have the buyer enter a red confirmation form for its full amount in the e-tax "
@@ -191,6 +191,7 @@ class ClaimedCredit(Submission):
     remark: str
     wanted_form: str
     earlier_form: str | None
+    form_number: str | None
     waits_since: datetime | None
     hours_told: int | None
     looked_at: datetime
@@ -200,37 +201,45 @@ class ClaimedCredit(Submission):
 class CreditChange:
     """What an answer changes; of a form that was told, its number and state, and since when it waits for the buyer.
 
-    `hours_left` is what is left of the form's 72 hours, if it is time to say so.
+    `hours_left` is what is left of the form's 72 hours, if it is time for a reminder; `hours_told` the last reminder.
     """
 
     change: Change
     form: FormTold | None = None
     waits_since: datetime | None = None
+    hours_told: int | None = None
     hours_left: int | None = None
 
 
 def decide(credit: ClaimedCredit, answer: Answer) -> CreditChange:
     """From the platform's answer to what becomes of the credit note."""
     match answer:
-        case FormTold(number=number) if number == credit.earlier_form:
+        case FormTold(number=number, state=state) if number == credit.earlier_form and state in DEAD_FORMS:
             return CreditChange(decide_submission(credit, NotFound()))
         case FormTold(state=state) if state in DEAD_FORMS:
             return CreditChange(Change("failed", reason=f"RED_FORM_{state}", text=DEAD_FORMS[state]), answer)
         case FormTold(state=state):
-            since = (credit.waits_since or credit.looked_at) if state == AWAITS_BUYER else None
             change = Change("form", due_at=after_pause(credit, POLL_SECONDS, credit.tries))
-            return CreditChange(change, answer, since, reminder(since, credit.looked_at, credit.hours_told))
+            return _waiting(credit, change, answer)
         case _:
-            return CreditChange(decide_submission(credit, answer), waits_since=credit.waits_since)
+            return CreditChange(decide_submission(credit, answer), None, credit.waits_since, credit.hours_told)
 
 
-def reminder(since: datetime | None, now: datetime, told: int | None) -> int | None:
-    """The hours left to tell of now; None if that was told, or nobody is waited for. Said at 72, 48, 24 and 6 hours left."""
-    if since is None:
-        return None
-    left = timedelta(hours=FORM_HOURS) - (now - since)
-    due = next(hours for hours in REMIND_AT_HOURS_LEFT if left <= timedelta(hours=hours))
-    return due if due != told else None
+def _waiting(credit: ClaimedCredit, change: Change, form: FormTold) -> CreditChange:
+    """For the buyer, whose 72 hours run since the form was first seen to wait; or for the seller, or the platform."""
+    if form.state != AWAITS_BUYER:
+        return CreditChange(change, form)
+    same = form.number == credit.form_number
+    since = (credit.waits_since if same else None) or credit.looked_at
+    left = hours_left(since, credit.looked_at)
+    due = reminder_of(left)
+    told = credit.hours_told if same else None
+    return CreditChange(change, form, since, due, left if due != told else None)
+
+
+def hours_left(since: datetime, now: datetime) -> int:
+    """Full hours until the form is void; a clock that is behind sees all of them."""
+    return max(0, min(FORM_HOURS, (timedelta(hours=FORM_HOURS) - (now - since)) // timedelta(hours=1)))
 
 
 def facts_of(credit: ClaimedCredit, made: CreditChange, status: str | None) -> list[Message]:

@@ -106,7 +106,8 @@ async def claim_due(db: Connection, at: datetime, now: datetime) -> ClaimedCredi
             SELECT account_id, credit_note_id, tries, serial, step, $1 FROM taken
         )
         SELECT c.account_id, c.credit_note_id, c.part_id, c.red_reason, c.remark, c.wanted_form, c.serial, c.step, c.tries, c.unheard,
-            c.epoch, c.reason, c.text, c.traceparent, c.waits_since, c.hours_told, p.request_id, p.reservation_id, p.subject,
+            c.epoch, c.reason, c.text, c.traceparent, c.form_number,
+            c.waits_since, c.hours_told, p.request_id, p.reservation_id, p.subject,
             p.legal_entity, p.content, p.tax_percent, p.kind, -p.gross_fen AS gross_fen, -p.net_fen AS net_fen, -p.tax_fen AS tax_fen,
             p.shares, p.lines, p.number AS blue_number, p.issued_at AS blue_issued_at, (
                 SELECT e.form_number FROM credit_note e
@@ -128,25 +129,50 @@ async def claim_due(db: Connection, at: datetime, now: datetime) -> ClaimedCredi
 
 
 async def change(db: Connection, credit: ClaimedCredit, made: CreditChange, now: datetime) -> str | None:
-    """The new status, or None when nothing changed. A document is a fact, whoever learns of it; all else only from the lease's holder."""
+    """The new status, or None when nothing changed. A document is a fact, whoever learns of it; all else only from the lease's holder.
+
+    Locks the invoice first, as one that asks does. A credit note that has a successor asks no more: they share the serial.
+    """
+    await db.execute(
+        "SELECT FROM part WHERE account_id = $1 AND part_id = $2 FOR UPDATE", credit.account_id, credit.part_id
+    )
     row = await db.fetchrow(
-        "SELECT status, epoch FROM credit_note WHERE account_id = $1 AND credit_note_id = $2 FOR UPDATE",
+        """
+        SELECT c.status, c.epoch, EXISTS (
+            SELECT FROM credit_note l WHERE l.account_id = c.account_id AND l.part_id = c.part_id AND l.credit_note_id > c.credit_note_id
+        ) AS succeeded FROM credit_note c WHERE c.account_id = $1 AND c.credit_note_id = $2 FOR UPDATE
+        """,
         credit.account_id,
         credit.credit_note_id,
     )
     assert row is not None
-    change, form = made.change, made.form
-    if row["epoch"] != credit.epoch and not change.fact:
+    if row["epoch"] != credit.epoch and not made.change.fact:
         return None
-    status = NEXT_STATUS.get((row["status"], change.event))
+    status = NEXT_STATUS.get((row["status"], made.change.event))
+    if status is None or row["succeeded"]:
+        await _rest(db, credit, made, ask_again=not row["succeeded"] and made.change.event in ("unsettled", "form"))
+        return None
+    await _become(db, credit, made, status, now)
+    if made.change.number is not None:
+        await db.execute(
+            "INSERT INTO issued_number (number, account_id, part_id) VALUES ($1, $2, $3)",
+            made.change.number,
+            credit.account_id,
+            credit.part_id,
+        )
+    if status == ISSUED:
+        await add_document_job(db, credit, credit.credit_note_id)
+    return status
+
+
+async def _become(db: Connection, credit: ClaimedCredit, made: CreditChange, status: str, now: datetime) -> None:
+    change, form = made.change, made.form
     await db.execute(
         """
-        UPDATE credit_note SET status = coalesce($3, status), next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL,
-            form_number = coalesce($6, form_number), form_state = coalesce($7, form_state), waits_since = $8,
-            hours_told = coalesce($9, hours_told), number = coalesce($10, number), issued_at = coalesce($11, issued_at),
-            specimen = coalesce($12, specimen), qr = coalesce($13, qr), reason = CASE WHEN $3::text IS NULL THEN reason ELSE $14 END,
-            text = CASE WHEN $3::text IS NULL THEN text ELSE $15 END, unheard = $16, recheck = recheck AND $3::text IS NULL AND $17,
-            ended_at = CASE WHEN $3 IN ('issued', 'failed', 'quarantined') THEN $18::timestamptz ELSE ended_at END
+        UPDATE credit_note SET status = $3, next_step = $4, due_at = coalesce($5, due_at), lease_until = NULL, recheck = false,
+            form_number = coalesce($6, form_number), form_state = coalesce($7, form_state), waits_since = $8, hours_told = $9,
+            number = $10, issued_at = $11, specimen = $12, qr = $13, reason = $14, text = $15, unheard = $16,
+            ended_at = CASE WHEN $3 IN ('issued', 'failed', 'quarantined') THEN $17::timestamptz END
         WHERE account_id = $1 AND credit_note_id = $2
         """,
         credit.account_id,
@@ -157,27 +183,32 @@ async def change(db: Connection, credit: ClaimedCredit, made: CreditChange, now:
         None if form is None else form.number,
         None if form is None else form.state,
         made.waits_since,
-        made.hours_left,
-        change.number if status else None,
-        change.issued_at if status else None,
-        change.specimen if status else None,
-        change.qr if status else None,
+        made.hours_told,
+        change.number,
+        change.issued_at,
+        change.specimen,
+        change.qr,
         change.reason,
         change.text,
         change.unheard,
-        change.event == "unsettled",
         now,
     )
-    if status is not None and change.number is not None:
-        await db.execute(
-            "INSERT INTO issued_number (number, account_id, part_id) VALUES ($1, $2, $3)",
-            change.number,
-            credit.account_id,
-            credit.part_id,
-        )
-    if status == ISSUED:
-        await add_document_job(db, credit, credit.credit_note_id)
-    return status
+
+
+async def _rest(db: Connection, credit: ClaimedCredit, made: CreditChange, *, ask_again: bool) -> None:
+    """One that has ended stays as it is; while the platform's answer is open, it is asked again."""
+    await db.execute(
+        """
+        UPDATE credit_note SET recheck = recheck AND $4, due_at = coalesce($5, due_at), lease_until = NULL, unheard = $6
+        WHERE account_id = $1 AND credit_note_id = $2 AND epoch = $3
+        """,
+        credit.account_id,
+        credit.credit_note_id,
+        credit.epoch,
+        ask_again,
+        made.change.due_at,
+        made.change.unheard,
+    )
 
 
 async def notify_answered(db: Connection, credit: ClaimedCredit) -> None:

@@ -11,7 +11,9 @@ FILES = """coalesce((SELECT json_agg(json_build_object('name', d.name, 'media_ty
         ORDER BY d.name) FROM document d
     WHERE d.account_id = p.account_id AND d.part_id = p.part_id AND starts_with(d.name, {number})), '[]') AS files"""
 LIVE_CREDIT = "FROM credit_note c WHERE c.account_id = p.account_id AND c.part_id = p.part_id AND c.status <> 'failed'"
-INVOICE = f"""coalesce((SELECT CASE c.status WHEN 'issued' THEN 'credited' ELSE 'crediting' END {LIVE_CREDIT}), p.status) AS status,
+INVOICE = f"""coalesce((
+        SELECT CASE c.status WHEN 'issued' THEN 'credited' WHEN 'quarantined' THEN 'quarantined' ELSE 'crediting' END {LIVE_CREDIT}
+    ), p.status) AS status,
     (SELECT c.number {LIVE_CREDIT}) AS red_number, p.part_id, p.request_id, p.part_no, p.subject, p.legal_entity, p.content,
     p.tax_percent, p.kind, p.gross_fen, p.net_fen, p.tax_fen, p.members, p.cycles, p.serial, p.number, p.issued_at, p.specimen,
     p.reason, p.text, p.tries,

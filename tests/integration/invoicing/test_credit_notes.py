@@ -215,7 +215,33 @@ async def test_another_amount_is_quarantined_and_nothing_is_given_back(credits_:
     assert told == []
     (row,) = await credits_.rows()
     assert (row["status"], row["reason"]) == ("quarantined", "AMOUNT_DIFFERS")
-    assert await credits_.refusal(replace(ASK, idempotency_key="c2")) == "ALREADY_CREDITING"
+    assert await credits_.refusal(replace(ASK, idempotency_key="c2")) == "NOT_CREDITABLE"
+
+
+@pytest.mark.parametrize("answer", [FormTold("F2", "02"), DOCUMENT])
+async def test_one_that_has_a_successor_is_not_asked_about_any_more_and_learns_nothing_of_its_form_or_document(
+    credits_: Credits, answer: Answer
+) -> None:
+    """A callback had it looked at again; meanwhile the customer has asked once more, and both share the serial."""
+    await credits_.asked()
+    await credits_.heard(FormTold("F1", "07"))
+    (first,) = await credits_.rows()
+    async with credits_.desk.database.transaction() as db:
+        await handlers.platform_called(str(first["serial"]), db, NOW)
+    slow = await credits_.claimed(200 * LONG)
+    await credits_.asked(replace(ASK, idempotency_key="c2"))
+    await credits_.came(await credits_.claimed(200 * LONG), Accepted())
+    assert await credits_.came(slow, answer) == []
+    rows = await credits_.rows()
+    assert [(row["status"], row["form_number"], row["recheck"]) for row in rows] == [
+        ("failed", "F1", False),
+        ("requested", None, False),
+    ]
+    successor = await credits_.claimed(300 * LONG)
+    assert successor.credit_note_id != slow.credit_note_id
+    told = await credits_.came(successor, answer)
+    assert names(told) == (["InvoiceCredited"] if answer == DOCUMENT else ["RedFormWaits"])
+    assert (await credits_.rows())[-1]["status"] == ("issued" if answer == DOCUMENT else "form_pending")
 
 
 async def test_a_callback_has_the_last_credit_note_looked_at_again_also_a_failed_one(credits_: Credits) -> None:
@@ -224,8 +250,8 @@ async def test_a_callback_has_the_last_credit_note_looked_at_again_also_a_failed
     (row,) = await credits_.rows()
     async with credits_.desk.database.transaction() as db:
         await handlers.platform_called(str(row["serial"]), db, NOW)
-    steps, told = await credits_.heard(DOCUMENT, start=200)
-    assert (steps, names(told)) == (["query"], ["InvoiceCredited"])
+    steps, told = await credits_.heard(Unknown("timeout"), FormTold("F1", "04"), DOCUMENT, start=200)
+    assert (steps, names(told)) == (["query"] * 3, ["InvoiceCredited"])
     assert (await credits_.desk.part())["recheck"] is False
 
 

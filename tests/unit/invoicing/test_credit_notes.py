@@ -27,7 +27,6 @@ from services.invoicing.domain.credit_notes import (
     decide,
     decide_ask,
     facts_of,
-    reminder,
 )
 from services.invoicing.domain.requests import Refused
 from shared.contracts.invoicing import CreditNoteFailed, CreditNoteRequested, InvoiceCredited, RedFormWaits, Share
@@ -68,6 +67,7 @@ CREDIT = ClaimedCredit(
     remark="",
     wanted_form="",
     earlier_form=None,
+    form_number=None,
     waits_since=None,
     hours_told=None,
     looked_at=NOW,
@@ -98,6 +98,7 @@ def test_one_that_nothing_stands_against_is_taken_and_told() -> None:
         ({"credit": "requested"}, "ALREADY_CREDITING"),
         ({"credit": "form_pending"}, "ALREADY_CREDITING"),
         ({"status": "quarantined"}, "NOT_CREDITABLE"),
+        ({"credit": "quarantined"}, "NOT_CREDITABLE"),
     ],
 )
 def test_what_the_invoice_is_may_stand_against_it(changed: dict[str, str], code: str) -> None:
@@ -163,6 +164,7 @@ def test_the_void_form_of_an_earlier_credit_note_is_not_taken_for_its_own() -> N
     assert decide(again, FormTold("F1", "07")).change.next_step == "submit"
     assert decide(replace(again, reason="RED_FORM_DEAD"), FormTold("F1", "07")).change.reason == "RED_FORM_DEAD"
     assert decide(again, FormTold("F2", "07")).change.reason == "RED_FORM_07"
+    assert decide(again, FormTold("F1", "04")).change.event == "form", "it has come back to life"
 
 
 @pytest.mark.parametrize("status", ["requested", "form_pending", "failed"])
@@ -177,11 +179,36 @@ def test_nothing_follows_a_red_invoice_and_only_a_document_follows_a_failure() -
 
 
 @pytest.mark.parametrize(
-    ("hours", "told", "due"),
-    [(0, None, 72), (1, 72, None), (24, 72, 48), (47, 48, None), (48, 48, 24), (66, 24, 6), (70, 6, None), (80, 24, 6)],
+    ("hours", "told", "left"),
+    [
+        (0, None, 72),
+        (-0.1, None, 72),
+        (-0.1, 72, None),
+        (1, 72, None),
+        (24, 72, 48),
+        (24.2, 72, 47),
+        (47, 48, None),
+        (48, 48, 24),
+        (66, 24, 6),
+        (70, 6, None),
+        (71.5, 24, 0),
+        (80, 24, 0),
+    ],
 )
-def test_the_buyer_is_reminded_at_72_48_24_and_6_hours_left(hours: int, told: int | None, due: int | None) -> None:
-    assert reminder(NOW, NOW + timedelta(hours=hours), told) == due
+def test_the_buyer_is_reminded_at_72_48_24_and_6_hours_left_and_told_what_is_really_left(
+    hours: float, told: int | None, left: int | None
+) -> None:
+    """Also by a clock that is behind, and after an outage."""
+    waiting = replace(CREDIT, form_number="F1", waits_since=NOW, hours_told=told)
+    made = decide(replace(waiting, looked_at=NOW + timedelta(hours=hours)), FormTold("F1", "02"))
+    assert made.hours_left == left
+    assert made.waits_since == NOW
+
+
+def test_another_form_has_72_hours_of_its_own() -> None:
+    waiting = replace(CREDIT, form_number="F1", waits_since=NOW - timedelta(hours=50), hours_told=72)
+    made = decide(waiting, FormTold("F2", "02"))
+    assert (made.waits_since, made.hours_left) == (NOW, 72)
 
 
 def test_nobody_is_reminded_of_a_form_that_does_not_wait_for_the_buyer() -> None:

@@ -7,6 +7,8 @@ from services.notification import texts
 NUMBER, RED, FORM = "26332000000000000001", "26332000000000000002", "330126031300000001"
 KNOWN = [
     ("RED_FORM_05", "购买方拒绝了", "the buyer refused", texts.AGREE),
+    ("RED_FORM_06", "销售方未接受", "the seller did not accept", texts.AGAIN),
+    ("BLUE_ALREADY_RED", "已红冲或正在红冲", "reversed already", texts.UNDER_WAY),
     ("RED_FORM_07", "未在 72 小时内确认", "not confirmed within 72 hours", texts.IN_TIME),
     ("RED_FORM_08", "已被撤销", "was withdrawn", texts.AGAIN),
     ("RED_FORM_09", "确认后被撤销", "withdrawn after it was confirmed", texts.AGAIN),
