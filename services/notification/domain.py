@@ -17,10 +17,10 @@ from shared.contracts.invoicing import (
     InvoicingFact,
     RedFormWaits,
     RequestRefused,
-    reminder_of,
 )
 from shared.contracts.message import Message
 from shared.contracts.notifications import Channel, NotificationFailed, NotificationSent
+from shared.domain.red_form import reminder_of
 
 AGAIN_SECONDS = (2.0, 10.0, 30.0, 120.0, 600.0, 3600.0)
 """Pauses after an attempt without an answer; the last one repeats until `GIVE_UP_TRIES`."""

@@ -106,14 +106,6 @@ class CreditNoteRequested(CreditNoteFact):
     reason: RedReason
 
 
-REMIND_AT_HOURS_LEFT = (6, 24, 48, 72)
-
-
-def reminder_of(hours_left: int) -> int:
-    """Which of the four reminders it is time for."""
-    return next((hours for hours in REMIND_AT_HOURS_LEFT if hours_left <= hours), REMIND_AT_HOURS_LEFT[-1])
-
-
 class RedFormWaits(CreditNoteFact):
     """The buyer has to confirm the red confirmation form in the e-tax bureau; after `hours_left`, full hours, it is void.
 

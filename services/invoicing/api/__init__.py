@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from services.invoicing import handlers
 from services.invoicing.api import credit_notes
-from services.invoicing.api.views import EXPLAINED, InvoiceView, RequestView, not_found, problem
+from services.invoicing.api.views import InvoiceView, RequestView, explained, not_found, problem, titled
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
 from services.invoicing.store import pages
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
@@ -142,5 +142,4 @@ async def _view(runtime: Runtime, account_id: int, request_id: int) -> RequestVi
 def _refused_by_ledger(row: Record) -> Problem:
     view = RequestView(**row)
     code = view.reason or "REFUSED"
-    title = code.replace("_", " ").capitalize()
-    return Problem(409, code, title, EXPLAINED.get(code, title), request_id=view.request_id, **view.detail)
+    return explained(code, titled(code), request_id=view.request_id, **view.detail)

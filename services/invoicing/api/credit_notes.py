@@ -6,7 +6,7 @@ from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Response
 
 from services.invoicing import handlers
-from services.invoicing.api.views import EXPLAINED, CreditNoteView, not_found, problem
+from services.invoicing.api.views import CreditNoteView, explained, not_found, problem, titled
 from services.invoicing.domain.credit_notes import FAILED, CreditAsk
 from services.invoicing.domain.requests import Refused
 from services.invoicing.store import pages
@@ -70,13 +70,6 @@ async def _view(runtime: Runtime, account_id: int, credit_note_id: int) -> Credi
 
 def _refused_by_platform(row: Record) -> Problem:
     code = row["failure"] or "REFUSED"
-    title = code.replace("_", " ").capitalize()
-    return Problem(
-        409,
-        code,
-        title,
-        EXPLAINED.get(code, f"{row['text'] or title}. The invoice stands as before."),
-        credit_note_id=row["credit_note_id"],
-        number=row["number"],
-        red_form_number=row["red_form_number"],
-    )
+    text = f"{row['text'] or titled(code)}. The invoice stands as before; ask again when that is settled."
+    names = ("credit_note_id", "number", "red_form_number", "text")
+    return explained(code, text, **{name: row[name] for name in names})

@@ -119,8 +119,17 @@ class CreditNoteView(BaseModel):
 
 
 def problem(refused: Refused) -> Problem:
-    title = refused.code.replace("_", " ").capitalize()
-    return Problem(STATUS_OF.get(refused.code, 409), refused.code, title, refused.text, **refused.detail)
+    status = STATUS_OF.get(refused.code, 409)
+    return Problem(status, refused.code, titled(refused.code), refused.text, **refused.detail)
+
+
+def explained(code: str, otherwise: str, **detail: Any) -> Problem:  # noqa: ANN401 - whatever is behind it
+    """A refusal that came from the ledger or the platform."""
+    return Problem(409, code, titled(code), EXPLAINED.get(code, otherwise), **detail)
+
+
+def titled(code: str) -> str:
+    return code.replace("_", " ").capitalize()
 
 
 def not_found(what: str, value: str) -> Problem:

@@ -7,7 +7,7 @@ the red invoice exists. Only then is the amount free again. A form that dies lea
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.invoicing.adapters.port import Answer, FormTold, NotFound
 from services.invoicing.domain.parts import (
@@ -27,9 +27,9 @@ from shared.contracts.invoicing import (
     InvoiceKind,
     RedFormWaits,
     RedReason,
-    reminder_of,
 )
 from shared.contracts.message import Message
+from shared.domain.red_form import hours_left, reminder_of
 from shared.domain.remark import check_remark
 
 REQUESTED, FORM_PENDING, ISSUED, FAILED = "requested", "form_pending", "issued", "failed"
@@ -57,7 +57,6 @@ DEAD_FORMS = {
     "13": "an export refund form was issued for the invoice",
 }
 """Any other state is waited for, also one that nobody has heard of."""
-FORM_HOURS = 72
 
 
 @dataclass(frozen=True)
@@ -235,11 +234,6 @@ def _waiting(credit: ClaimedCredit, change: Change, form: FormTold) -> CreditCha
     due = reminder_of(left)
     told = credit.hours_told if same else None
     return CreditChange(change, form, since, due, left if due != told else None)
-
-
-def hours_left(since: datetime, now: datetime) -> int:
-    """Full hours until the form is void; a clock that is behind sees all of them."""
-    return max(0, min(FORM_HOURS, (timedelta(hours=FORM_HOURS) - (now - since)) // timedelta(hours=1)))
 
 
 def facts_of(credit: ClaimedCredit, made: CreditChange, status: str | None) -> list[Message]:

@@ -312,3 +312,4 @@ async def test_a_refusal_of_the_platform_that_comes_in_time_is_the_answer(credit
         await credits_.came(await credits_.claimed(), NotFound())
         answer = await asking
     assert (answer.status_code, answer.json()["code"], answer.json()["number"]) == (409, "RED_FORM_UNKNOWN", BLUE)
+    assert answer.json()["text"] == "no such form"
