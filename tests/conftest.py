@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.database import Database
-from tests.databases import Databases
-from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
+from tests.support.databases import Databases
+from tests.support.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
 
 
 @pytest.fixture(scope="session")

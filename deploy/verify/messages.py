@@ -82,7 +82,7 @@ SAID_ONCE = {
     "AmountCredited": ("the credit of part", "part_id"),
     "InvoiceCredited": ("the credit note of part", "part_id"),
     "CreditNoteFailed": ("the failure of credit note", "credit_note_id"),
-    "DocumentsStored": ("the files of invoice", "number"),
+    "InvoiceFilesStored": ("the files of invoice", "number"),
 }
 
 
@@ -122,7 +122,7 @@ async def order_per_key(world: World) -> Violations:
 
 def _concerns(value: str) -> str:
     body = json.loads(value)
-    names = ("notification_id", "credit_note_id", "part_id", "request_id")
+    names = ("notice_id", "notification_id", "credit_note_id", "part_id", "request_id")
     name = next((name for name in names if body.get(name) is not None), "account_id")
     return f"{name} {body[name]}"
 

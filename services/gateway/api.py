@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel, Field
@@ -10,16 +10,13 @@ from pydantic import BaseModel, Field
 from services.gateway import handlers, store
 from services.gateway.domain import PREFIX, bearer, hash_of, new_key
 from services.gateway.forwarding import Call, Owners, quoted
-from shared.contracts.intents import CreditNoteWanted, DeficitOffset, IdempotencyKey, InvoiceRequest
+from shared.contracts.http.ledger import Term
+from shared.contracts.intents import CreditNoteRequest, DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceNumber
 from shared.contracts.message import AccountId, Id, Number
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
-TERMS = (
-    *("list_price", "vouchers", "discounts", "not_open_yet", "others_invoice", "refunds", "invoiced", "in_progress"),
-    *("in_allocation", "offset_cost", "offset_accept"),
-)
 READS = {
     "/account": ("title", "", "The account and where word is sent"),
     "/titles": ("title", "/titles", "Titles; one is active at most"),
@@ -33,7 +30,10 @@ READS = {
     "/usage": ("ledger", "/usage", "Pay-as-you-go usage, which waits for its bill"),
     "/refunds": ("ledger", "/refunds", "Refunds, and which of them wait for their original"),
     "/explanation": ("ledger", "/explanation", "A balance, term by term from what was spent"),
-    **{f"/explanation/{term}": ("ledger", f"/explanation/{term}", "The documents behind a term") for term in TERMS},
+    **{
+        f"/explanation/{term}": ("ledger", f"/explanation/{term}", "The documents behind a term")
+        for term in get_args(Term)
+    },
     "/reservations/{request_id}/items": (
         "ledger",
         "/reservations/{request_id}/items",
@@ -93,13 +93,15 @@ def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     @router.post("/invoices/{number}/credit-notes", status_code=201, summary="Have an invoice reversed by a red one")
     async def post_credit_note(
         number: InvoiceNumber,
-        body: CreditNoteWanted,
+        body: CreditNoteRequest,
         idempotency_key: Annotated[IdempotencyKey, Header()],
         account_id: int = account,
     ) -> Response:
         return await ask(f"/accounts/{account_id}/invoices/{number}/credit-notes", idempotency_key, body)
 
-    async def ask(path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset | CreditNoteWanted) -> Response:
+    async def ask(
+        path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset | CreditNoteRequest
+    ) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
         return await owners.forward(Call("invoicing", "POST", path, (), headers, body.model_dump_json().encode()))
 

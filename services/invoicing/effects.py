@@ -8,7 +8,7 @@ from services.invoicing.domain.documents import DocumentJob, Made
 from services.invoicing.domain.parts import Claimed
 from services.invoicing.domain.quotas import Asked
 from services.invoicing.domain.requests import Unseal
-from shared.contracts.invoicing import File
+from shared.contracts.invoicing import InvoiceFile
 from shared.domain.catalogue import Catalogue
 from shared.runtime.objects import ObjectStore
 
@@ -47,7 +47,7 @@ async def make_documents(
         key = f"invoices/{job.account_id}/{document.name}"
         await objects.put(key, document.content)
         files.append(
-            File(
+            InvoiceFile(
                 name=document.name,
                 media_type=document.media_type,
                 object_key=key,

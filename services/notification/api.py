@@ -3,25 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
 
 from services.notification import store
+from shared.contracts.http.notification import NotificationView
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.service import Runtime
-
-
-class NotificationView(BaseModel):
-    notification_id: int
-    kind: str
-    channel: str
-    request_id: int
-    part_id: int
-    subject: str
-    text: str
-    status: str
-    reason: str | None
-    created_at: AwareDatetime
-    ended_at: AwareDatetime | None
 
 
 def routes(runtime: Runtime) -> APIRouter:

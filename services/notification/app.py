@@ -9,9 +9,9 @@ from services.notification.adapters.port import MailSender, SmsSender
 from services.notification.adapters.sms import HttpSmsSender
 from shared.contracts.invoicing import (
     CreditNoteFailed,
-    DocumentsStored,
     InvoiceCredited,
     InvoiceFailed,
+    InvoiceFilesStored,
     InvoiceIssued,
     InvoiceVoided,
     RedFormWaits,
@@ -41,7 +41,7 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
             SealingKeyIssued: handlers.sealing_key_issued,
             RecipientChanged: handlers.recipient_changed,
             InvoiceIssued: handlers.invoice_issued,
-            DocumentsStored: handlers.documents_stored,
+            InvoiceFilesStored: handlers.invoice_files_stored,
             InvoiceFailed: handlers.invoice_failed,
             InvoiceVoided: handlers.invoice_voided,
             InvoiceCredited: handlers.invoice_credited,

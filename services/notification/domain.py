@@ -8,10 +8,10 @@ from services.notification import texts
 from services.notification.adapters.port import Outcome, Refused, Sent
 from shared.contracts.invoicing import (
     CreditNoteFailed,
-    DocumentsStored,
-    File,
     InvoiceCredited,
     InvoiceFailed,
+    InvoiceFile,
+    InvoiceFilesStored,
     InvoiceIssued,
     InvoiceVoided,
     InvoicingFact,
@@ -19,7 +19,7 @@ from shared.contracts.invoicing import (
     RequestRefused,
 )
 from shared.contracts.message import Message
-from shared.contracts.notifications import Channel, NotificationFailed, NotificationSent
+from shared.contracts.notices import Channel, NoticeFailed, NoticeSent
 from shared.domain.red_form import reminder_of
 
 AGAIN_SECONDS = (2.0, 10.0, 30.0, 120.0, 600.0, 3600.0)
@@ -42,7 +42,7 @@ class New:
     channel: Channel
     subject: str
     text: str
-    files: tuple[File, ...] = ()
+    files: tuple[InvoiceFile, ...] = ()
     credit_note_id: int = 0
 
 
@@ -57,7 +57,7 @@ class Due:
     channel: Channel
     subject: str
     text: str
-    files: tuple[File, ...]
+    files: tuple[InvoiceFile, ...]
     tries: int
     epoch: int
     claimed_at: datetime
@@ -78,7 +78,7 @@ def issued(fact: InvoiceIssued) -> list[New]:
     return _on(("sms", "inbox"), fact, fact.part_id, "invoice_issued", subject, text)
 
 
-def documents(fact: DocumentsStored) -> list[New]:
+def documents(fact: InvoiceFilesStored) -> list[New]:
     if fact.credit_note_id is not None:
         subject, text = texts.red_documents(fact.number, fact.gross_fen)
         kind, note = "credit_note_documents", fact.credit_note_id
@@ -127,7 +127,7 @@ def _on(
     kind: str,
     subject: str,
     text: str,
-    files: tuple[File, ...] = (),
+    files: tuple[InvoiceFile, ...] = (),
     credit_note_id: int = 0,
 ) -> list[New]:
     return [
@@ -157,9 +157,9 @@ def decide(due: Due, outcome: Outcome | NoAddress) -> Change:
 def told(ended: Sequence["Ended"]) -> list[Message]:
     """What is published of notifications that have come to an end."""
     return [
-        NotificationSent.model_validate(one.common())
+        NoticeSent.model_validate(one.common())
         if one.reason is None
-        else NotificationFailed.model_validate(one.common() | {"reason": one.reason})
+        else NoticeFailed.model_validate(one.common() | {"reason": one.reason})
         for one in ended
     ]
 
@@ -176,7 +176,7 @@ class Ended:
     def common(self) -> dict[str, object]:
         return {
             "account_id": self.account_id,
-            "notification_id": self.notification_id,
+            "notice_id": self.notification_id,
             "channel": self.channel,
             "kind": self.kind,
             "request_id": self.request_id,

@@ -9,9 +9,9 @@ from services.notification.adapters.port import Outcome
 from services.notification.domain import Due, NoAddress
 from shared.contracts.invoicing import (
     CreditNoteFailed,
-    DocumentsStored,
     InvoiceCredited,
     InvoiceFailed,
+    InvoiceFilesStored,
     InvoiceIssued,
     InvoiceVoided,
     RedFormWaits,
@@ -35,7 +35,7 @@ async def invoice_issued(fact: InvoiceIssued, db: Connection, now: datetime) -> 
     return domain.told(await store.add(db, domain.issued(fact), now))
 
 
-async def documents_stored(fact: DocumentsStored, db: Connection, now: datetime) -> list[Message]:
+async def invoice_files_stored(fact: InvoiceFilesStored, db: Connection, now: datetime) -> list[Message]:
     return domain.told(await store.add(db, domain.documents(fact), now))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from asyncpg import Connection, Record
 
 from services.notification.domain import LEASE_SECONDS, Change, Due, Ended, New
-from shared.contracts.invoicing import File
+from shared.contracts.invoicing import InvoiceFile
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 
 PAGE_MAX = 200
@@ -87,7 +87,7 @@ async def claim_due(db: Connection, at: datetime, _: datetime, *, channel: str) 
     )
     if row is None:
         return None
-    files = tuple(File(**file) for file in json.loads(row["files"]))
+    files = tuple(InvoiceFile(**file) for file in json.loads(row["files"]))
     return Due(**dict(row) | {"files": files, "claimed_at": at})
 
 

@@ -4,46 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from services.title import domain, store
+from shared.contracts.http.title import AccountView, FindingView, RecipientView, TitleView
 from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
-
-
-class RecipientView(BaseModel):
-    mailbox: str | None = None
-    mobile: str | None = None
-
-
-class AccountView(BaseModel):
-    account_id: int
-    status: str
-    recipient: RecipientView
-
-
-class FindingView(BaseModel):
-    """Why requests under this title will be refused, and what to do."""
-
-    code: str
-    text: str
-
-
-class TitleView(BaseModel):
-    """A title as it is printed; one is active at most. With findings it cannot be used until they are mended."""
-
-    title_id: int
-    version: int
-    status: str
-    kind: str
-    name: str
-    tax_id: str | None
-    address: str | None
-    phone: str | None
-    bank_name: str | None
-    bank_account: str | None
-    findings: list[FindingView]
 
 
 def routes(runtime: Runtime) -> APIRouter:

@@ -133,7 +133,7 @@ class InvoiceCredited(PartFact):
     specimen: bool
 
 
-class File(Frozen):
+class InvoiceFile(Frozen):
     name: Annotated[str, Field(max_length=100)]
     media_type: Annotated[str, Field(max_length=100)]
     object_key: Annotated[str, Field(max_length=200)]
@@ -141,14 +141,14 @@ class File(Frozen):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class DocumentsStored(InvoicingFact):
+class InvoiceFilesStored(InvoicingFact):
     """The files of an issued invoice are in the object store and can be read there; or those of the red one, if a credit note is named."""
 
     part_id: Id
     credit_note_id: Id | None = None
     number: InvoiceNumber
     gross_fen: PositiveFen
-    files: tuple[File, ...] = Field(min_length=1)
+    files: tuple[InvoiceFile, ...] = Field(min_length=1)
 
 
 class RequestClosed(InvoicingFact):

@@ -1,22 +1,28 @@
 """The table of topics: who writes each one and which messages travel on it. The key is always the account id."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from shared.contracts import accounts, billing, invoicing, ledger, notifications, titles
+from shared.contracts import accounts, billing, invoicing, ledger, notices, titles
 from shared.contracts.message import Message
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic. `owner` is the service that writes it, or "upstream" for any outside system."""
+    """A Kafka topic. `owner` is the service that writes it, or "upstream" for any outside system.
+
+    `formerly`: names under which a message was written once. They are read for ever.
+    """
 
     name: str
     owner: str
     messages: tuple[type[Message], ...]
+    formerly: Mapping[str, type[Message]] = field(default_factory=dict)
 
-    @property
-    def by_type(self) -> dict[str, type[Message]]:
-        return {message.__name__: message for message in self.messages}
+    def by_type(self, messages: Collection[type[Message]] | None = None) -> dict[str, type[Message]]:
+        """Of all messages, or of these: each under its name and the names it had before."""
+        names = {message.__name__: message for message in self.messages} | dict(self.formerly)
+        return {name: message for name, message in names.items() if messages is None or message in messages}
 
 
 TOPICS: dict[str, Topic] = {
@@ -86,12 +92,16 @@ TOPICS: dict[str, Topic] = {
                 invoicing.RedFormWaits,
                 invoicing.CreditNoteFailed,
                 invoicing.InvoiceCredited,
-                invoicing.DocumentsStored,
+                invoicing.InvoiceFilesStored,
                 invoicing.RequestClosed,
             ),
+            formerly={"DocumentsStored": invoicing.InvoiceFilesStored},
         ),
         Topic(
-            "notification.events", "notification", (notifications.NotificationSent, notifications.NotificationFailed)
+            "notification.events",
+            "notification",
+            (notices.NoticeSent, notices.NoticeFailed),
+            formerly={"NotificationSent": notices.NoticeSent, "NotificationFailed": notices.NoticeFailed},
         ),
     )
 }

@@ -1,6 +1,6 @@
-"""PostgreSQL: the pool, the one transaction boundary, and which errors are weather.
+"""PostgreSQL: the pool, the one transaction boundary, and which errors are transient.
 
-Weather passes by itself (a lost connection, a deadlock, a restart); it is retried and never counts as an attempt.
+A transient error passes by itself (a lost connection, a deadlock, a restart); it is retried and never counts as an attempt.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from shared.runtime.roles import Roles
 
-WEATHER = (
+TRANSIENT_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,  # serialisation, deadlock
     asyncpg.OperatorInterventionError,  # shutdown, statement timeout
@@ -96,7 +96,9 @@ class Database:
                 await self._on_behalf_of(db, account_id)
                 yield _connection(db)
             except BaseException:
-                with contextlib.suppress(*WEATHER):  # a connection that is gone has rolled back; the first error counts
+                with contextlib.suppress(
+                    *TRANSIENT_ERRORS
+                ):  # a connection that is gone has rolled back; the first error counts
                     await _finish(transaction.rollback())
                 raise
             await _finish(transaction.commit())

@@ -1,8 +1,8 @@
 """From a batch of records to committed effects: read, insert into the inbox, call the handler, write outbox and offset, commit.
 
 One PostgreSQL transaction holds all of it, so delivery may repeat and the effect does not. A list handler has one transaction for
-its batch, any other handler one for each message. When a batch fails, its records run one by one; weather is waited out and never
-counted; what can't be read or breaks its contract is parked at once, anything else after five attempts, counted before each.
+its batch, any other handler one for each message. When a batch fails, its records run one by one; transient errors are waited
+out and never counted; what can't be read or breaks its contract is parked at once, anything else after five attempts, counted before each.
 """
 
 from collections import defaultdict
@@ -20,14 +20,14 @@ from pydantic import TypeAdapter, ValidationError
 from shared.contracts.message import Message, Park, Unacceptable
 from shared.runtime import envelope, store, tracing
 from shared.runtime.clock import Clock
-from shared.runtime.database import WEATHER, Database
+from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.envelope import Envelope, Unreadable
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS
 from shared.runtime.outbox import Outbox
 from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
 ATTEMPTS_MAX = 5
-WEATHER_SECONDS, WEATHER_TRIES_MAX = 60.0, 100
+RETRY_SECONDS, RETRY_TRIES_MAX = 60.0, 100
 PAUSE_FIRST_SECONDS, PAUSE_MAX_SECONDS = 0.1, 10.0
 CAREFUL_SECONDS = 120.0
 """One by one may take long; well under the broker's patience (5 minutes) we hand back what is left."""
@@ -87,7 +87,7 @@ class Consumer:
         return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
 
     async def on_batch(self, records: Sequence[Record]) -> None:
-        entries, tried_before = await self._weatherproof(lambda: self._begin(records))
+        entries, tried_before = await self._retried(lambda: self._begin(records))
         if tried_before:
             await self._one_by_one(entries)
         elif self._batch_handler is None:
@@ -95,7 +95,7 @@ class Consumer:
                 await self._one(entry)
         else:
             try:
-                await self._weatherproof(lambda: self._apply(entries), own=True)
+                await self._retried(lambda: self._apply(entries), own=True)
             except NotDone:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the records now run one by one and show which it was
@@ -206,13 +206,13 @@ class Consumer:
     async def _carefully(self, entry: Entry) -> None:
         """Count, try, and after the last attempt park."""
         for attempt in range(ATTEMPTS_MAX + 1):
-            tries = await self._weatherproof(lambda: self._count(entry))
+            tries = await self._retried(lambda: self._count(entry))
             if tries > ATTEMPTS_MAX:
                 text = f"failed {ATTEMPTS_MAX} times, or ended the process while it was in work"
                 await self._park(entry, "ATTEMPTS_EXHAUSTED", text)
                 return
             try:
-                await self._weatherproof(lambda: self._settle(entry), entry, own=True)
+                await self._retried(lambda: self._settle(entry), entry, own=True)
             except NotDone:
                 raise
             except Unacceptable as error:
@@ -242,22 +242,22 @@ class Consumer:
 
     async def _park(self, entry: Entry, reason: str, text: str) -> None:
         entry.envelope, entry.message = Unreadable(reason, text), None
-        await self._weatherproof(lambda: self._settle(entry))
+        await self._retried(lambda: self._settle(entry))
 
-    async def _weatherproof(self, work: Callable[[], Awaitable[T]], entry: Entry | None = None, own: bool = False) -> T:
-        """Wait the weather out, for a minute at most; then hand the batch back, without holding it against the record.
+    async def _retried(self, work: Callable[[], Awaitable[T]], entry: Entry | None = None, own: bool = False) -> T:
+        """Try again after transient errors, for a minute at most; then hand the batch back, without counting an attempt.
 
-        `own`: what a handler asks of the database may take too long in any weather, and then that is the record's own fault.
+        `own`: what a handler asks of the database may take too long at any time, and then that counts against the record.
         """
         started = self._clock.real()
-        for attempt in range(WEATHER_TRIES_MAX):
+        for attempt in range(RETRY_TRIES_MAX):
             try:
                 return await work()
-            except WEATHER as error:
+            except TRANSIENT_ERRORS as error:
                 if own and isinstance(error, QueryCanceledError):
                     raise
-                log.warning("weather", consumer=self.name, error=type(error).__name__)
-                if (self._clock.real() - started).total_seconds() > WEATHER_SECONDS:
+                log.warning("transient_error", consumer=self.name, error=type(error).__name__)
+                if (self._clock.real() - started).total_seconds() > RETRY_SECONDS:
                     break
                 await self._clock.pause(_pause_seconds(attempt) * (0.5 + self._clock.jitter()))
         if entry is not None:

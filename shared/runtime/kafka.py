@@ -24,7 +24,7 @@ from faststream.kafka.message import KafkaAckableMessage
 
 from shared.contracts.topics import TOPICS
 from shared.runtime.clock import Clock
-from shared.runtime.database import WEATHER
+from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.settings import Settings
 from shared.runtime.transport import Assigned, NotDone, OnAssigned, OnBatch, Outgoing, Partition, Record, SendFailed
 
@@ -39,7 +39,7 @@ KNOWN_SECONDS, KNOWN_PAUSE_SECONDS = 30.0, 0.02
 HEARTBEAT_LOST = timedelta(seconds=90)
 """Longer than a group waits for a member that died: meanwhile nobody in it has a heartbeat."""
 STANDSTILL = timedelta(seconds=300)
-"""Longer than one batch may take: its weather (a minute) and its records one by one (two)."""
+"""Longer than one batch may take: its transient errors (a minute) and its records one by one (two)."""
 
 log = structlog.get_logger()
 
@@ -269,7 +269,7 @@ class _Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
                     for part in parts
                 ]
                 return await self._on_assigned(told)
-            except (NotDone, KafkaError, *WEATHER) as error:
+            except (NotDone, KafkaError, *TRANSIENT_ERRORS) as error:
                 log.warning("reading_waits", group=self._group, error=type(error).__name__)
                 await self._clock.pause(self._patience.retry_seconds)
 

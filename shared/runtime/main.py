@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from shared.runtime import heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
-from shared.runtime.database import WEATHER, Database
+from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.roles import roles_of
 from shared.runtime.service import Runtime, Service
@@ -98,5 +98,5 @@ async def _tend(dsn: str, clock: Clock) -> None:
     """Once an hour: day partitions of the outbox ahead of time, old ones dropped."""
     while True:
         await clock.pause(3600)
-        with contextlib.suppress(*WEATHER):
+        with contextlib.suppress(*TRANSIENT_ERRORS):
             await migrations.tend(dsn, clock.real())

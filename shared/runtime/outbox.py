@@ -17,7 +17,7 @@ from asyncpg import Connection
 from shared.contracts.message import Message, Unacceptable
 from shared.runtime import envelope
 from shared.runtime.clock import Clock, NewId
-from shared.runtime.database import WEATHER, Database
+from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.metrics import SEND_FAILURES, SENT
 from shared.runtime.transport import Outgoing, SendFailed, Transport
 
@@ -77,24 +77,24 @@ class Relay:
         self._clock = clock
         self._owner = owner
         self._held_until: datetime | None = None
-        self._in_weather = False
+        self._in_transient_error = False
 
     def is_active(self) -> bool:
         return self._held_until is not None
 
-    def in_weather(self) -> bool:
+    def in_transient_error(self) -> bool:
         """Whether the last round failed because the broker or the database was away."""
-        return self._in_weather
+        return self._in_transient_error
 
     async def run(self, woken: asyncio.Event) -> None:
         """For ever: send, or wait for a commit, a poll, or the lease of another relay to end."""
         while True:
             try:
                 idle = 0.0 if await self.step() else (IDLE_SECONDS if self._held_until else STANDBY_SECONDS)
-                self._in_weather = False
-            except (SendFailed, *WEATHER) as error:
+                self._in_transient_error = False
+            except (SendFailed, *TRANSIENT_ERRORS) as error:
                 log.warning("relay_waits", error=type(error).__name__)
-                idle, self._in_weather = 1.0, True
+                idle, self._in_transient_error = 1.0, True
             if idle:
                 await wait(woken, idle)
 
@@ -159,7 +159,7 @@ class Relay:
                     if not await self.step():
                         break
                 await self._give_up_lease()
-        except (SendFailed, *WEATHER) as error:
+        except (SendFailed, *TRANSIENT_ERRORS) as error:
             log.warning("relay_left_rows", error=type(error).__name__)
 
     async def _give_up_lease(self) -> None:

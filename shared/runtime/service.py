@@ -79,7 +79,7 @@ class Runtime:
     def _consumer(self, topic: str) -> Consumer:
         batch_handler = self.service.batches.get(topic)
         handlers = {message: handler for message, handler in self.service.handlers.items() if message.topic == topic}
-        types = TOPICS[topic].by_type if batch_handler else {message.__name__: message for message in handlers}
+        types = TOPICS[topic].by_type(None if batch_handler else handlers.keys())
         name = f"{self.service.name}.{topic}"
         return Consumer(name, topic, types, handlers, batch_handler, self.database, self.outbox, self.clock)
 

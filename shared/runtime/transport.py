@@ -50,7 +50,7 @@ OnBatch = Callable[[Sequence[Record]], Awaitable[None]]
 """Handles records; a normal return is the commit. `NotDone` means: give me the same records again."""
 
 OnAssigned = Callable[[Sequence[Assigned]], Awaitable[Mapping[Partition, int]]]
-"""Told of new partitions, before any of their records. Weather it raises is waited out; anything else makes the transport
+"""Told of new partitions, before any of their records. A transient error it raises is waited out; anything else makes the transport
 unhealthy. It answers with the offsets to seek to, for those that should not start at the committed one."""
 
 

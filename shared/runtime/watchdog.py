@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from shared.runtime.database import WEATHER
+from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.metrics import LOOP_LAG
 from shared.runtime.service import Runtime
 
@@ -53,12 +53,12 @@ class Watchdog:
         return "the outbox stands still" if await self._outbox_stands_still() else None
 
     async def _outbox_stands_still(self) -> bool:
-        """Only while this process is the active relay; a broker or database that is away is weather, not a reason to end."""
-        if not self._runtime.relay.is_active() or self._runtime.relay.in_weather():
+        """Only while this process is the active relay; a broker or database that is away passes by itself and is no reason to end."""
+        if not self._runtime.relay.is_active() or self._runtime.relay.in_transient_error():
             return False
         try:
             async with self._runtime.read() as db:
                 oldest = await db.fetchval("SELECT min(created_at) FROM runtime.outbox WHERE sent_at IS NULL")
-        except WEATHER:
+        except TRANSIENT_ERRORS:
             return False
         return oldest is not None and datetime.now(UTC) - oldest > UNSENT_MAX

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from shared.runtime import metrics, parked, tracing
-from shared.runtime.database import WEATHER
+from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.parked import Parked, ParkedContent, Status
 from shared.runtime.service import Runtime
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
@@ -72,8 +72,8 @@ def web_app(
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for weather in WEATHER:
-        app.add_exception_handler(weather, _away)
+    for error in TRANSIENT_ERRORS:
+        app.add_exception_handler(error, _away)
     app.add_exception_handler(Exception, _bug)
     app.include_router(_health(runtime, watchdog))
     app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
@@ -114,7 +114,7 @@ async def _database_answers(runtime: Runtime) -> bool:
     try:
         async with runtime.read() as db:
             return bool(await db.fetchval("SELECT true"))
-    except WEATHER:
+    except TRANSIENT_ERRORS:
         return False
 
 

@@ -18,12 +18,12 @@ from asyncpg import Connection, QueryCanceledError
 from shared.contracts.message import Message
 from shared.runtime import tracing
 from shared.runtime.clock import Clock
-from shared.runtime.database import WEATHER, Database, caused_by
+from shared.runtime.database import TRANSIENT_ERRORS, Database, caused_by
 from shared.runtime.metrics import SET_ASIDE, WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 
 OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
-"""How often an outcome is tried again in weather, and after how long; then the lease runs out, and the outside is asked again."""
+"""Pauses before an outcome is tried again after a transient error; then the lease runs out, and the outside is asked again."""
 LOOK_PAUSE_SECONDS = 0.1
 """Whoever found nothing is woken again after this at the earliest: each commit wakes all workers of the process."""
 
@@ -54,7 +54,7 @@ class Worker(Generic[C, A]):
 @dataclass(frozen=True)
 class Job(Generic[C]):
     """`claim` locks the row and passes over those that others have. `set_aside` lets one rest until a moment of real time when its work
-    fails for another reason than weather, so that a bug that one row meets does not hold up all the others.
+    fails for another reason than a transient error, so that a bug that one row meets does not hold up all the others.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Runner(ABC, Generic[W]):
         while not self._stopping:
             try:
                 idle = 0.0 if await self.step() else self.worker.idle_seconds
-            except WEATHER as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("worker_waits", worker=self.worker.name, error=type(error).__name__)
                 idle = 1.0
             except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; this one comes again later
@@ -132,15 +132,15 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
             return False
         with WORK_SECONDS.labels(self.worker.name, "done").time():
             answer = await self.call(claimed)
-        await self._outcome_in_any_weather(claimed, answer)
+        await self._outcome_despite_transient_errors(claimed, answer)
         return True
 
-    async def _outcome_in_any_weather(self, claimed: object, answer: object) -> None:
+    async def _outcome_despite_transient_errors(self, claimed: object, answer: object) -> None:
         """A deadlock or a connection that is lost passes at once; without this, what the outside said would be asked for again."""
         for pause_seconds in OUTCOME_AGAIN_SECONDS:
             try:
                 return await self.outcome(claimed, answer)
-            except WEATHER as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("outcome_again", worker=self.worker.name, error=type(error).__name__)
                 await asyncio.sleep(pause_seconds)
         return await self.outcome(claimed, answer)
@@ -160,19 +160,19 @@ class JobRunner(Runner[Job[Any]]):
                     await self._outbox.write(db, messages, tracing.traceparent())
         except Exception as error:
             # What takes longer than a statement may would take as long the next time.
-            if not isinstance(error, WEATHER) or isinstance(error, QueryCanceledError):
+            if not isinstance(error, TRANSIENT_ERRORS) or isinstance(error, QueryCanceledError):
                 await self._set_aside(claimed)
             raise
         self._outbox.committed()
         return True
 
     async def _set_aside(self, claimed: object) -> None:
-        """In weather it is not, and comes again at once: what went wrong first is what counts."""
+        """After a transient error it is not, and comes again at once: what went wrong first is what counts."""
         if claimed is None or self.worker.set_aside is None:
             return
         log.error("set_aside", worker=self.worker.name, row=str(claimed), seconds=SET_ASIDE_SECONDS)
         SET_ASIDE.labels(self.worker.name).inc()
-        with contextlib.suppress(*WEATHER):
+        with contextlib.suppress(*TRANSIENT_ERRORS):
             async with self._database.transaction() as db:
                 await self.worker.set_aside(claimed, db, self._clock.real() + timedelta(seconds=SET_ASIDE_SECONDS))
 

@@ -20,8 +20,8 @@ from shared.runtime.memory import MemoryTransport
 from shared.runtime.service import Runtime
 from tests.bench.items import BEGINNING, FEN, MILLION, one_account_of_a_million
 from tests.bench.report import Measured, median
+from tests.bench.retrying import Retrying
 from tests.bench.stand import HeardLog, Stand, in_memory
-from tests.bench.weather import Weather
 
 ACCOUNT, ROUNDS_SMALL, ROUNDS_ALL, ROUNDS_BESIDE = 1, 15, 5, 3
 PROBE_PAUSE_SECONDS = 0.005
@@ -96,13 +96,13 @@ class Probes:
     runtime: Runtime
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     waits: list[float] = field(default_factory=list)
-    weather: Weather = field(default_factory=Weather)
+    retrying: Retrying = field(default_factory=Retrying)
 
     async def one(self) -> None:
         number = next(self.numbers)
         ask = ask_for(10_000_000 + number, 1).model_copy(update={"amount_fen": 1})
         for work in (partial(self._take_in, number), partial(reserve, self.runtime, ask)):
-            self.waits.append(await milliseconds(self.weather.waited_out(work)))
+            self.waits.append(await milliseconds(self.retrying.until_done(work)))
 
     async def _take_in(self, number: int) -> None:
         line = Line(subject="ALIYUN_SERVICE", item_name="云服务器", cash_fen=FEN)
@@ -168,7 +168,7 @@ class Beside:
 
         self.reserve_ms.append(await probes.longest(both(self.reserve_seconds, _reserve(runtime))))
         self.release_ms.append(await probes.longest(both(self.release_seconds, _release(runtime))))
-        self.deadlocks += probes.weather.deadlocks
+        self.deadlocks += probes.retrying.deadlocks
 
     def waits(self, name: str) -> list[Measured]:
         beside = ("the same with nothing under way", median(self.alone_ms))

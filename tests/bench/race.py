@@ -10,8 +10,8 @@ from shared.runtime.service import Runtime
 from tests.bench.items import FEN, a_thousand_accounts, one_account_of_a_thousand
 from tests.bench.large import reserve
 from tests.bench.report import Measured, median
+from tests.bench.retrying import Retrying
 from tests.bench.stand import Fill, Stand, in_memory
-from tests.bench.weather import Weather
 
 ROUNDS, AT_ONCE = 5, 16
 ASKS, ITEMS = 600, 2
@@ -30,7 +30,7 @@ class Race:
     def __init__(self, runtime: Runtime, accounts: int) -> None:
         self._runtime = runtime
         self._asks = iter([self._ask(number, 1 + number % accounts) for number in range(1, ASKS + 1)])
-        self.weather = Weather()
+        self.retrying = Retrying()
         self.held_fen = 0
 
     @staticmethod
@@ -47,7 +47,7 @@ class Race:
 
     async def _one_after_the_other(self) -> None:
         for ask in self._asks:
-            (answer,) = await self.weather.waited_out(partial(reserve, self._runtime, ask))
+            (answer,) = await self.retrying.until_done(partial(reserve, self._runtime, ask))
             self.held_fen += answer.total_fen if isinstance(answer, BalanceReserved) else 0
 
 
@@ -65,7 +65,7 @@ async def _race(stand: Stand, bench: str, fill: Fill, accounts: int) -> list[Mea
         async with stand.ledger(fill, connections=AT_ONCE) as database:
             race = Race(in_memory(database), accounts)
             rates.append(await race.run())
-            deadlocks.append(race.weather.deadlocks)
+            deadlocks.append(race.retrying.deadlocks)
             await no_overspend(database, race.held_fen)
     return [
         Measured(bench, median(rates), "asks/s", ROUNDS),

@@ -14,8 +14,8 @@ from shared.runtime.roles import Roles
 from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.transport import Outgoing, Record
-from tests.databases import Databases
-from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
+from tests.support.databases import Databases
+from tests.support.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
 
 SERVICE = build(Settings())
 BUFFERS = "1GB"

@@ -6,8 +6,8 @@ import pytest
 
 from tests.contract.bench import Bench, bench_on
 from tests.contract.counting import COMMANDS, EVENTS, Stand, migrations_in
-from tests.databases import Databases
-from tests.servers import KafkaCluster, start_kafka
+from tests.support.databases import Databases
+from tests.support.servers import KafkaCluster, start_kafka
 
 
 @pytest.fixture

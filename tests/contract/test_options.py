@@ -9,7 +9,7 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.runtime.kafka import KafkaTransport, Patience
 from tests.contract.bench import Bench, Handler, bench_on, numbered, outgoing, until
-from tests.servers import KafkaCluster
+from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 

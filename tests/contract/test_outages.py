@@ -12,7 +12,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.kafka import KafkaTransport
 from shared.runtime.transport import SendFailed
 from tests.contract.bench import HURRIED, Bench, Handler, numbered, outgoing, until
-from tests.servers import KafkaCluster
+from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 

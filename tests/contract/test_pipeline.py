@@ -26,12 +26,12 @@ async def test_events_take_effect_once_each_and_are_answered(stand: Stand) -> No
 
 
 async def test_a_redelivered_batch_takes_effect_once(stand: Stand) -> None:
-    weather, tried = [NotDone(), NotDone()], list[int]()  # the first try, and the careful second one
+    interruptions, tried = [NotDone(), NotDone()], list[int]()  # the first try, and the careful second one
 
     async def before(ask: ReleaseReservation) -> None:
         tried.append(ask.request_id)
-        if ask.request_id == 5 and weather:
-            raise weather.pop()
+        if ask.request_id == 5 and interruptions:
+            raise interruptions.pop()
 
     await stand.ask(range(1, 11))
     await stand.process(counting=Counting(before))

@@ -175,11 +175,11 @@ async def test_nothing_is_read_before_we_have_said_where_to_start(bench: Bench) 
 async def test_reading_starts_when_the_database_that_knows_where_is_back(bench: Bench) -> None:
     topic, handler, away = await bench.topic(), Handler(), [OSError(), TimeoutError(), NotDone()]
 
-    async def weather() -> None:
+    async def transient_error() -> None:
         if away:
             raise away.pop()
 
-    handler.before_start = weather
+    handler.before_start = transient_error
     await bench.write(topic, numbered(3))
     process = await bench.reader(topic, handler)
     await until(lambda: len(handler.done) == 3, "all is read")

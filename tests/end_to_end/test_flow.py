@@ -11,9 +11,9 @@ from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
 from shared.contracts.accounts import AccountClosed
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.calendar import SHANGHAI
-from tests.databases import Databases
-from tests.examples import an_order
-from tests.world import FlowWorld, an_account
+from tests.support.databases import Databases
+from tests.support.examples import an_order
+from tests.support.world import FlowWorld, an_account
 
 pytestmark = pytest.mark.database
 

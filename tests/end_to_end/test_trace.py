@@ -9,9 +9,9 @@ from opentelemetry import trace
 from services.invoicing.domain.requests import Ask
 from shared.domain.calendar import SHANGHAI
 from shared.runtime import tracing
-from tests.databases import Databases
-from tests.examples import an_order
-from tests.world import FlowWorld, an_account
+from tests.support.databases import Databases
+from tests.support.examples import an_order
+from tests.support.world import FlowWorld, an_account
 
 pytestmark = pytest.mark.database
 

@@ -19,13 +19,13 @@ from deploy.local.kafka import jars, wire
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.postgres import PostgresSettings, Programs
 from deploy.local.process import CannotStartError, Command
-from tests import servers
 from tests.integration import small_checkout
 from tests.integration.small_checkout import ELSEWHERE, SmallCheckout
+from tests.support import servers
 
 SETUP = folders.CHECKOUT / "deploy" / "local" / "setup.sh"
 SETUP_TOOLS = ("cat", "cksum", "dirname", "id", "sed")
-ORPHAN = "from tests import servers; import os, signal; print(servers.start_postgres().pid, flush=True); os.kill(os.getpid(), 9)"
+ORPHAN = "from tests.support import servers; import os, signal; print(servers.start_postgres().pid, flush=True); os.kill(os.getpid(), 9)"
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from shared.runtime.transport import Record
 from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 from tests.conftest import OpenDatabase
-from tests.databases import Databases
-from tests.stage import Process, Stage
-from tests.world import SETTINGS, an_account
+from tests.support.databases import Databases
+from tests.support.stage import Process, Stage
+from tests.support.world import SETTINGS, an_account
 
 pytestmark = pytest.mark.database
 
@@ -54,7 +54,7 @@ class Titles:
         return self._said()[len(before) :]
 
     def _said(self) -> list[Message]:
-        types = TOPICS["title.events"].by_type
+        types = TOPICS["title.events"].by_type()
         return [
             types[(dict(record.headers)["ce_type"] or b"").decode()].model_validate_json(record.value or b"")
             for record in self.records()

@@ -32,7 +32,7 @@ OTHERS = ("title", "invoicing", "notification", "gateway", "tax_platform")
 LARGE_BILLS, LARGE_LINES, STORIES_MIN, STRIDE = 3, 800, 3, 5
 PATIENCE_SECONDS, WISH_SECONDS, REST_SECONDS = 120.0, 20.0, 40.0
 REPEATS_MAX, WISHES_MAX, PAGE = 600, 6, 200
-WEATHER, UNDER_WAY = {503, 504}, ("reserving", "invoicing")
+PASSING, UNDER_WAY = {503, 504}, ("reserving", "invoicing")
 CODES = {*get_args(Refusal), "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE", "RED_FORM_05"}
 REASONS = {*get_args(Refusal), "BUYER_TAX_ID", "CANCELLED", "REFUND_BEFORE_ISSUE", None}
 
@@ -80,7 +80,7 @@ class Actor(Customer):
         for _ in range(REPEATS_MAX):
             with contextlib.suppress(httpx2.HTTPError):
                 answer = await self._http.request(method, path, json=body, headers={"Idempotency-Key": key})
-                if answer.status_code not in WEATHER:
+                if answer.status_code not in PASSING:
                     break
             self.notes.counts["no answer, asked again"] += 1
             await asyncio.sleep(0.1)  # the pause of a patient client, not a wait for a condition

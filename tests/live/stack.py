@@ -22,7 +22,7 @@ from deploy.local.ports import Ports
 from deploy.local.process import Child
 from deploy.verify.__main__ import violations
 from deploy.verify.world import live
-from tests.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
+from tests.support.servers import KafkaCluster, PostgresServer, start_kafka, start_postgres
 
 CHECKOUT = Path(__file__).parent.parent.parent
 READY_SECONDS = 60.0

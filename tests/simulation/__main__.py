@@ -8,10 +8,10 @@ from pathlib import Path
 
 import structlog
 
-from tests.databases import Databases
-from tests.servers import start_postgres
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import Result, Simulation
+from tests.support.databases import Databases
+from tests.support.servers import start_postgres
 
 
 async def simulate(seeds: list[int], databases: Databases) -> list[Result]:

@@ -21,10 +21,10 @@ from shared.domain.calendar import SHANGHAI, cycle_of
 from shared.domain.catalogue import Catalogue
 from shared.runtime.outbox import Relay
 from shared.runtime.workers import JobRunner, WorkerRunner
-from tests.databases import Databases
 from tests.simulation.faults import Crash, FaultyDatabase, small_limits
-from tests.stage import Process, Stage
-from tests.world import FlowWorld, an_account
+from tests.support.databases import Databases
+from tests.support.stage import Process, Stage
+from tests.support.world import FlowWorld, an_account
 
 START = datetime(2026, 3, 31, 23, 30, tzinfo=SHANGHAI)
 ACCOUNTS = (1, 2, 3)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.databases import Databases
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import Result, Simulation
+from tests.support.databases import Databases
 
 pytestmark = pytest.mark.database
 

@@ -12,7 +12,7 @@ from deploy.local.options import Options
 from deploy.local.plan import Plan
 from deploy.local.ports import Ports
 from shared.runtime.settings import Settings
-from tests import containers
+from tests.support import containers
 
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = {name.upper() for name in Settings.model_fields}

@@ -5,8 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.databases import Databases
-from tests.servers import start_postgres
+from tests.support.databases import Databases
+from tests.support.servers import start_postgres
 from tests.worked.runner import read, run
 
 

@@ -18,11 +18,11 @@ from shared.contracts.ledger import Balance, BalanceReserved, ReserveBalance
 from shared.contracts.message import LARGEST_ID
 from shared.domain.catalogue import Catalogue
 from shared.domain.words import amount_in_words
-from tests.databases import Databases
-from tests.integration.gateway.edge import asking_behind
+from tests.support.databases import Databases
+from tests.support.edge import asking_behind
+from tests.support.world import FlowWorld, an_account
 from tests.worked.crediting import Crediting
 from tests.worked.language import NotOfferedError
-from tests.world import FlowWorld, an_account
 
 MANAGING, MANAGES = "MA", "MANAGE_TARGET_INVOICE"
 NEVER_BY_ITSELF = 10**9

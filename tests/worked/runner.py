@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.databases import Databases
+from tests.support.databases import Databases
 from tests.worked.compare import differences
 from tests.worked.language import NotOfferedError, UnknownWordError, check_words
 from tests.worked.player import Played, Player

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.databases import Databases
+from tests.support.databases import Databases
 from tests.worked.compare import differences
 from tests.worked.language import INPUTS, NotOfferedError
 from tests.worked.runner import read, run
@@ -87,7 +87,7 @@ async def test_a_complete_list_notices_what_is_missing_and_what_is_too_much(
 
 async def test_an_unknown_word_fails_the_example(databases: Databases, tmp_path: Path) -> None:
     for change in (
-        {"expected": {"weather": 1}},
+        {"expected": {"rainfall": 1}},
         {"given": {"moon": 1}},
         {"events": [{"at": "2026-01-01T00:00:00Z", "type": "rain"}]},
     ):

@@ -1,7 +1,7 @@
 """What the gateway may ask of invoicing. Every route is about one account, which the gateway took from the caller's key."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -10,9 +10,10 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from services.invoicing import handlers
 from services.invoicing.api import credit_notes
-from services.invoicing.api.views import InvoiceView, RequestView, explained, not_found, problem, titled
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal
+from services.invoicing.api.views import explained, not_found, problem, titled
+from services.invoicing.domain.requests import Ask, Cancel, Refused, Unseal, cancel_outcome
 from services.invoicing.store import pages
+from shared.contracts.http.invoicing import InvoiceView, RequestView
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.objects import ObjectStore
@@ -71,7 +72,7 @@ def routes(runtime: Runtime, *, unseal: Unseal, objects: ObjectStore, wait_secon
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> list[RequestView]:
         async with runtime.read(account_id) as db:
-            return [RequestView(**row) for row in await pages.requests_before(db, account_id, before, limit)]
+            return [_shown(row) for row in await pages.requests_before(db, account_id, before, limit)]
 
     @router.get("/invoice-requests/{request_id}")
     async def get_request(account_id: int, request_id: int) -> RequestView:
@@ -136,10 +137,15 @@ async def _view(runtime: Runtime, account_id: int, request_id: int) -> RequestVi
         invoices = await pages.parts_of_request(db, account_id, request_id)
     if row is None:
         raise not_found("request", str(request_id))
-    return RequestView(**row, invoices=[InvoiceView(**invoice) for invoice in invoices])
+    return _shown(row, invoices)
+
+
+def _shown(row: Record, invoices: Sequence[Record] = ()) -> RequestView:
+    cancel = cancel_outcome(row["cancel_wished"], row["status"])
+    return RequestView(**row, cancel=cancel, invoices=[InvoiceView(**invoice) for invoice in invoices])
 
 
 def _refused_by_ledger(row: Record) -> Problem:
-    view = RequestView(**row)
+    view = _shown(row)
     code = view.reason or "REFUSED"
     return explained(code, titled(code), request_id=view.request_id, **view.detail)

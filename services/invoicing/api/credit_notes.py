@@ -6,11 +6,12 @@ from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Response
 
 from services.invoicing import handlers
-from services.invoicing.api.views import CreditNoteView, explained, not_found, problem, titled
+from services.invoicing.api.views import explained, not_found, problem, titled
 from services.invoicing.domain.credit_notes import FAILED, CreditAsk
 from services.invoicing.domain.requests import Refused
 from services.invoicing.store import pages
-from shared.contracts.intents import CreditNoteWanted, IdempotencyKey
+from shared.contracts.http.invoicing import CreditNoteView
+from shared.contracts.intents import CreditNoteRequest, IdempotencyKey
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
@@ -23,7 +24,7 @@ def routes(runtime: Runtime, wait_seconds: float) -> APIRouter:
     async def post_credit_note(
         account_id: int,
         number: str,
-        body: CreditNoteWanted,
+        body: CreditNoteRequest,
         idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
     ) -> CreditNoteView:

@@ -1,11 +1,8 @@
-"""What invoicing shows, and what it says when it refuses."""
+"""What invoicing says when it refuses."""
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, Json, computed_field
-
-from services.invoicing.domain.requests import Refused, cancel_outcome
-from shared.contracts.invoicing import InvoiceKind
+from services.invoicing.domain.requests import Refused
 from shared.runtime.web import Problem
 
 STATUS_OF = {"NOTHING_SELECTED": 422, "REMARK_TOO_LONG": 400, "REMARK_BAD_CHARACTER": 400, "REMARK_IRRELEVANT": 400, "BAD_TAX_ID": 400,
@@ -26,96 +23,6 @@ EXPLAINED = {
     "RED_FORM_DEAD": "The red confirmation form is void. Have the buyer enter a new one.",
 }
 """What to do about a refusal that came from the ledger or the platform."""
-
-
-class FileView(BaseModel):
-    name: str
-    media_type: str
-    size: int
-    sha256: str
-
-
-class InvoiceView(BaseModel):
-    """One part of a request; an invoice once it has a number."""
-
-    part_id: int
-    request_id: int
-    part_no: int
-    subject: str
-    legal_entity: str
-    content: str
-    tax_percent: int
-    kind: InvoiceKind
-    gross_fen: int
-    net_fen: int
-    tax_fen: int
-    members: list[int]
-    cycles: list[str]
-    status: str
-    number: str | None
-    red_number: str | None
-    issued_at: AwareDatetime | None
-    specimen: bool | None
-    reason: str | None
-    text: str | None
-    files: Json[list[FileView]]
-
-
-class RequestView(BaseModel):
-    request_id: int
-    method: str
-    kind: InvoiceKind
-    numbers: list[str]
-    cycles: list[str]
-    products: list[str]
-    members: list[int]
-    consolidate: bool
-    one_invoice_per_month: bool
-    subject: str | None
-    amount_fen: int | None
-    remark: str
-    status: str
-    cancel_wished: bool
-    reason: str | None
-    detail: Json[dict[str, Any]]
-    created_at: AwareDatetime
-    closed_at: AwareDatetime | None
-    invoices: list[InvoiceView] = []
-
-    @computed_field
-    def cancel(self) -> str | None:
-        """What became of the wish to cancel: pending, done, or refused_already_issued."""
-        return cancel_outcome(self.cancel_wished, self.status)
-
-
-class CreditNoteView(BaseModel):
-    """A credit note of an invoice: a red invoice once it has a `red_number`. Its amounts are negative."""
-
-    credit_note_id: int
-    number: str
-    part_id: int
-    request_id: int
-    subject: str
-    legal_entity: str
-    tax_percent: int
-    kind: InvoiceKind
-    gross_fen: int
-    net_fen: int
-    tax_fen: int
-    reason: str
-    remark: str
-    recorded: bool
-    status: str
-    red_form_number: str | None
-    red_form_state: str | None
-    red_number: str | None
-    credited_at: AwareDatetime | None
-    specimen: bool | None
-    failure: str | None
-    text: str | None
-    created_at: AwareDatetime
-    ended_at: AwareDatetime | None
-    files: Json[list[FileView]]
 
 
 def problem(refused: Refused) -> Problem:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.contracts.invoicing import DocumentsStored, File, InvoiceKind
+from shared.contracts.invoicing import InvoiceFile, InvoiceFilesStored, InvoiceKind
 from shared.contracts.message import Message
 
 AGAIN_SECONDS = (1.0, 5.0, 30.0, 300.0)
@@ -55,7 +55,7 @@ class DocumentJob:
 class Made:
     """Files in the object store; or none, and when to try again."""
 
-    files: tuple[File, ...] = ()
+    files: tuple[InvoiceFile, ...] = ()
     due_again_at: datetime | None = None
 
 
@@ -65,12 +65,12 @@ def again(job: DocumentJob) -> Made:
     return Made(due_again_at=job.claimed_at + timedelta(seconds=pause))
 
 
-def stored(job: DocumentJob, settled: bool, files: Sequence[File]) -> list[Message]:
+def stored(job: DocumentJob, settled: bool, files: Sequence[InvoiceFile]) -> list[Message]:
     if not (settled and files):
         return []
     common = {"account_id": job.account_id, "request_id": job.request_id, "part_id": job.part_id}
     return [
-        DocumentsStored.model_validate(
+        InvoiceFilesStored.model_validate(
             common
             | {"number": job.number, "gross_fen": job.gross_fen, "files": tuple(files)}
             | ({"credit_note_id": job.credit_note_id} if job.credit_note_id else {})

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Query
 
 from services.ledger.api import behind, found
 from services.ledger.api.asking import OfSums, Past
-from services.ledger.api.views import Cash, Month
 from services.ledger.domain.balances import balance, withdrawable_fen
 from services.ledger.domain.intake import NEVER
 from services.ledger.store import explaining, pages
+from shared.contracts.http.ledger import Cash, Month
 from shared.contracts.ledger import Balance
 from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime

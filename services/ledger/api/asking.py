@@ -18,7 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from services.ledger.domain.explaining import TERMS
 from services.ledger.domain.intake import BEGINNING
 from services.ledger.store.searching import PAGE_MAX, REFUND_STATES, STATES
 from shared.contracts.message import Code, Cycle, Id, Number
@@ -45,22 +44,8 @@ STATES_TEXT = (
     "a deficit; deficit_paid: others paid its deficit, or part of it. A document may be in several."
 )
 RefundState = Literal["waiting", "attached"]
-TermName = Literal[
-    "list_price",
-    "vouchers",
-    "discounts",
-    "not_open_yet",
-    "others_invoice",
-    "refunds",
-    "invoiced",
-    "in_progress",
-    "in_allocation",
-    "offset_cost",
-    "offset_accept",
-]
 assert {*STATES} == {*State.__args__}, "each word has its predicate"  # type: ignore[attr-defined]
 assert {*REFUND_STATES} == {*RefundState.__args__}  # type: ignore[attr-defined]
-assert {*TERMS} == {*TermName.__args__}  # type: ignore[attr-defined]
 
 
 def _plus(written: object) -> object:

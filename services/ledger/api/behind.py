@@ -8,9 +8,11 @@ from typing import Annotated
 from asyncpg import Record
 from fastapi import APIRouter, Query
 
-from services.ledger.api.asking import BY_MOVE, BY_PLACE, BY_TIME, OfSubject, Paged, TermName, TermSearch
+from services.ledger.api.asking import BY_MOVE, BY_PLACE, BY_TIME, OfSubject, Paged, TermSearch
 from services.ledger.api.found import no_such_item
-from services.ledger.api.views import (
+from services.ledger.domain.explaining import Cause, cause_of, explain
+from services.ledger.store import explaining, searching
+from shared.contracts.http.ledger import (
     DocumentPage,
     DocumentView,
     ExplanationView,
@@ -18,9 +20,8 @@ from services.ledger.api.views import (
     MoveView,
     ReservedPage,
     ReservedView,
+    Term,
 )
-from services.ledger.domain.explaining import Cause, cause_of, explain
-from services.ledger.store import explaining, searching
 from shared.contracts.message import AccountId, Id, Number
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Runtime
@@ -46,7 +47,7 @@ def routes(runtime: Runtime) -> APIRouter:
         return ExplanationView.model_validate(shown)
 
     @router.get("/explanation/{term}")
-    async def documents(account_id: AccountId, term: TermName, asked: Annotated[TermSearch, Query()]) -> DocumentPage:
+    async def documents(account_id: AccountId, term: Term, asked: Annotated[TermSearch, Query()]) -> DocumentPage:
         now, after = runtime.clock.now(), BY_TIME.after(asked.cursor)
         as_of = asked.moment(now)
         async with runtime.read(account_id) as db:

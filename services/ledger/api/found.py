@@ -16,10 +16,10 @@ from services.ledger.api.asking import (
     RefundSearch,
     UsageSearch,
 )
-from services.ledger.api.views import ItemPage, ItemView, RefundPage, RefundView, Totals, UsagePage, UsageView
 from services.ledger.domain.explaining import NO_WHY, Standing, why_not, why_not_usage
 from services.ledger.domain.intake import BEGINNING
 from services.ledger.store import searching
+from shared.contracts.http.ledger import ItemPage, ItemView, RefundPage, RefundView, Totals, UsagePage, UsageView
 from shared.contracts.message import AccountId, Number
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Runtime

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import get_args
 
 from services.ledger.domain.intake import NEVER
+from shared.contracts.http.ledger import CauseKind, NotInvoiceableReason, Term
 
-TERMS = {
+TERMS: dict[Term, str] = {
     "list_price": "Everything bought and billed, at list price",
     "vouchers": "Paid by vouchers, coupons and gifts: never invoiceable",
     "discounts": "Never paid: discounts on the list price",
@@ -22,7 +23,9 @@ TERMS = {
 }
 """From what was spent to what is left, in the order in which it is read. Every term has a sign of its own: they are added."""
 
-CHECKED = {"discounts": "settled", "others_invoice": "consumed"}
+assert (*TERMS,) == get_args(Term), "each term has its text, in the order in which they are read"
+
+CHECKED: dict[Term, str] = {"discounts": "settled", "others_invoice": "consumed"}
 """What must be left after a term: cash paid; of that, what is open and ours to invoice."""
 
 
@@ -30,7 +33,7 @@ CHECKED = {"discounts": "settled", "others_invoice": "consumed"}
 class Line:
     """A term, and what is left after it."""
 
-    term: str
+    term: Term
     text: str
     fen: int
     left_fen: int
@@ -61,19 +64,16 @@ def explain(parts: Mapping[str, int]) -> Explanation:
     return Explanation(tuple(lines), parts["settled"], parts["consumed"], available, -parts["negative"], left)
 
 
-Kind = Literal["settled", "refund", "request", "part", "credit", "release"]
-
-
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why money moved. `number` names the document, request or part; `line` that of a refund."""
 
-    kind: Kind
+    kind: CauseKind
     number: str
     line: int | None = None
 
 
-WRITTEN: dict[str, Kind] = {
+WRITTEN: dict[str, CauseKind] = {
     "refund ": "refund",
     "request ": "request",
     "part ": "part",
@@ -91,20 +91,7 @@ def cause_of(written: str) -> Cause:
     return Cause(kind, number, int(line))
 
 
-Reason = Literal[
-    "VENDOR_INVOICES_IT",
-    "NOBODY_INVOICES_IT",
-    "NOTHING_PAID_IN_CASH",
-    "NOT_OPEN_YET",
-    "IN_DEFICIT",
-    "RESERVED",
-    "INVOICED",
-    "PAID_A_DEFICIT",
-    "REFUNDED",
-    "BILL_NOT_SETTLED",
-    "IN_ITS_BILL",
-]
-REASONS: dict[Reason, str] = {
+REASONS: dict[NotInvoiceableReason, str] = {
     "VENDOR_INVOICES_IT": "The vendor of this product invoices it: ask the vendor.",
     "NOBODY_INVOICES_IT": "Trades of this kind are between customers: ask the seller.",
     "NOTHING_PAID_IN_CASH": "Vouchers or discounts paid for all of it, and only cash is invoiced.",
@@ -123,7 +110,7 @@ REASONS: dict[Reason, str] = {
 class Why:
     """Why nothing of a document can be invoiced. `earliest_at` is when that may change by itself."""
 
-    reason: Reason
+    reason: NotInvoiceableReason
     text: str
     earliest_at: datetime | None = None
 
@@ -147,7 +134,7 @@ class Standing:
         return max(self.invoiceable_fen, 0) if self.opens_at <= now else 0
 
 
-def closed(opens_at: datetime, by: object) -> Reason:
+def closed(opens_at: datetime, by: object) -> NotInvoiceableReason:
     """Why an item that opens later, or never, is not open. `by`: who invoices its type of order."""
     if opens_at < NEVER:
         return "NOT_OPEN_YET"
@@ -158,7 +145,7 @@ def why_not(item: Standing, by: object, now: datetime) -> Why | None:
     """The first that holds, of an item of which nothing can be invoiced. `by`: who invoices its type of order."""
     if item.can_invoice_fen(now) > 0:
         return None
-    reasons: list[tuple[bool, Reason]] = [
+    reasons: list[tuple[bool, NotInvoiceableReason]] = [
         (item.opens_at == NEVER, closed(item.opens_at, by)),
         (item.settled_fen == 0, "NOTHING_PAID_IN_CASH"),
         (item.refunded_fen == item.settled_fen and item.invoiceable_fen == 0, "REFUNDED"),

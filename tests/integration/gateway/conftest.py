@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.app import MIGRATIONS
 from tests.conftest import OpenDatabase
-from tests.integration.gateway.edge import Gateway, echoing, gateway_before
+from tests.support.edge import Gateway, echoing, gateway_before
 
 GIVES_UP_SECONDS = 0.3
 

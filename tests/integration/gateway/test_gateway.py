@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from tests.integration.gateway.edge import PDF, PDF_HEADERS, TOKEN, Gateway
+from tests.support.edge import PDF, PDF_HEADERS, TOKEN, Gateway
 
 pytestmark = pytest.mark.database
 

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.integration.gateway.edge import Gateway
 from tests.integration.gateway.test_gateway import assert_invalid
+from tests.support.edge import Gateway
 
 pytestmark = pytest.mark.database
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.gateway.edge import Gateway
+from tests.support.edge import Gateway
 
 pytestmark = pytest.mark.database
 

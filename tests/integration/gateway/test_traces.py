@@ -7,7 +7,7 @@ from services.ledger.app import build as ledger
 from shared.runtime import tracing
 from shared.runtime.settings import Settings
 from tests.conftest import OpenDatabase
-from tests.integration.gateway.edge import Gateway, asking_behind
+from tests.support.edge import Gateway, asking_behind
 
 pytestmark = pytest.mark.database
 

@@ -8,9 +8,9 @@ import pytest
 from services.invoicing.app import MIGRATIONS, invoicing
 from shared.runtime.objects import ObjectStore
 from tests.conftest import OpenDatabase
-from tests.integration.gateway.edge import app_of, serving
 from tests.integration.invoicing.desk import NOW, Desk
-from tests.world import SETTINGS, FlowWorld
+from tests.support.edge import app_of, serving
+from tests.support.world import SETTINGS, FlowWorld
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
 from shared.runtime.sealing import Sealer
-from tests.world import an_account
+from tests.support.world import an_account
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
 SEALER = Sealer(b"0" * 32)

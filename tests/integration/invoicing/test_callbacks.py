@@ -11,7 +11,7 @@ from deploy.demo.client import eventually
 from deploy.sandbox.tax_platform.callbacks import Callbacks
 from services.invoicing.adapters.port import Unknown
 from tests.integration.invoicing.desk import Desk
-from tests.world import SETTINGS
+from tests.support.world import SETTINGS
 
 pytestmark = pytest.mark.database
 

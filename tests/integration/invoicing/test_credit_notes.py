@@ -16,12 +16,12 @@ from services.invoicing.domain.documents import Made
 from services.invoicing.domain.parts import LEASE_SECONDS
 from services.invoicing.domain.requests import Refused
 from services.invoicing.store import credit_notes
-from shared.contracts.invoicing import CreditNoteFailed, File, InvoiceCredited, RedFormWaits
+from shared.contracts.invoicing import CreditNoteFailed, InvoiceCredited, InvoiceFile, RedFormWaits
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged
 from shared.domain.identifiers import parse_serial
-from tests.integration.gateway.edge import TOKEN
 from tests.integration.invoicing.desk import CATALOGUE, NOW, SEALER, Desk, after, names
+from tests.support.edge import TOKEN
 
 pytestmark = pytest.mark.database
 
@@ -268,7 +268,7 @@ async def test_the_red_invoice_has_files_of_its_own_that_mirror_the_blue_one(cre
     assert (red.buyer, red.seller, red.serial != blue.serial) == (blue.buyer, blue.seller, True)
     told = []
     for job in jobs:
-        file = File(
+        file = InvoiceFile(
             name=f"{job.number}.pdf", media_type="application/pdf", object_key=job.number, size=1, sha256="0" * 64
         )
         told += await credits_.desk.made(job, Made((file,)))

@@ -9,9 +9,9 @@ import pytest
 from services.invoicing.domain.requests import Ask, Refused, Taken
 from shared.contracts.ledger import ReserveBalance
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
-from tests.integration.gateway.edge import TOKEN
 from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names
-from tests.world import an_account
+from tests.support.edge import TOKEN
+from tests.support.world import an_account
 
 pytestmark = pytest.mark.database
 

@@ -25,7 +25,7 @@ from shared.contracts.message import Message, Park
 from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
-from tests.examples import a_refund, an_ask, an_order
+from tests.support.examples import a_refund, an_ask, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
 ALLOCATING: list[tuple[Callable[..., Any], Callable[..., Any]]] = [

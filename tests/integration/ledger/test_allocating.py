@@ -11,8 +11,8 @@ from services.ledger.domain import limits, reserving
 from services.ledger.store import selections
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.examples import MARCH_10, a_refund, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
+from tests.support.examples import MARCH_10, a_refund, an_order
 
 pytestmark = pytest.mark.database
 

@@ -11,9 +11,9 @@ from services.ledger.domain import limits
 from services.ledger.store import pages, selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
-from tests.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import violations
+from tests.support.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 
 pytestmark = pytest.mark.database
 

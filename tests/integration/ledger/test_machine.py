@@ -29,9 +29,9 @@ from shared.contracts.ledger import (
 from shared.contracts.message import Message, Park, Unacceptable
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
-from tests.examples import MARCH_10, a_refund, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, a_part
 from tests.integration.ledger.checking import holds
+from tests.support.examples import MARCH_10, a_refund, an_order
 from tests.unit.ledger.model import Answer, Figures, Happening, Model, histories, split
 
 pytestmark = pytest.mark.database

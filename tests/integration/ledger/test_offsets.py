@@ -7,8 +7,8 @@ import pytest
 
 from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.examples import a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.support.examples import a_refund, an_ask, an_order
 
 pytestmark = pytest.mark.database
 
@@ -93,10 +93,10 @@ async def test_thirty_at_once_pay_a_deficit_once(ledger: Ledger) -> None:
 
 
 async def _patiently(ledger: Ledger, ask: ReserveBalance) -> Message:
-    """A deadlock is weather: the runtime asks again."""
+    """A deadlock is a transient error: the runtime asks again."""
     for _ in range(20):
         try:
             return await ledger.ask(ask)
         except asyncpg.TransactionRollbackError:
             continue
-    raise AssertionError("weather for ever")
+    raise AssertionError("transient errors for ever")

@@ -12,9 +12,9 @@ from services.ledger.api.asking import State
 from services.ledger.store import searching
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
-from tests.examples import MARCH_10, a_bill, a_refund, an_order
 from tests.integration.ledger.books import Ledger
 from tests.integration.ledger.story import SUBJECT, Story, a_line, a_usage, an_order_of, telling
+from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
 
 pytestmark = pytest.mark.database
 

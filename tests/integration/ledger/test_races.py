@@ -1,6 +1,6 @@
 """Many at once, many times over: whatever the order, nobody gets what is not there, and everybody gets what is.
 
-Each round has an account of its own. A deadlock or a twin's row is weather, as for the runtime: it is tried again.
+Each round has an account of its own. A deadlock or a twin's row is a transient error, as for the runtime: it is tried again.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from services.ledger.store import reservations, selections
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
-from tests.databases import Databases
-from tests.examples import a_refund, an_ask, an_order
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import holds
 from tests.integration.ledger.test_machine import Books
+from tests.support.databases import Databases
+from tests.support.examples import a_refund, an_ask, an_order
 from tests.unit.ledger.model import PARTS_OF_A_GROUP
 
 pytestmark = pytest.mark.database
@@ -32,7 +32,7 @@ SERVICE = "ALIYUN_SERVICE"
 T = TypeVar("T")
 
 CIRCLES: list[asyncpg.DeadlockDetectedError] = []
-"""What a test met of them. They are weather, and none of these races makes one."""
+"""What a test met of them. They pass, and none of these races makes one."""
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def patiently(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except (asyncpg.TransactionRollbackError, asyncpg.UniqueViolationError) as error:
             CIRCLES.extend([error] if isinstance(error, asyncpg.DeadlockDetectedError) else [])
-    raise AssertionError("weather for ever")
+    raise AssertionError("transient errors for ever")
 
 
 async def at_once(*works: Callable[[], Awaitable[Any]]) -> list[Any]:

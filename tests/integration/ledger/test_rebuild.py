@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from deploy.cli import app
 from deploy.ledger_cli import compare, put_right, with_database
-from tests.examples import a_refund, an_order
 from tests.integration.ledger.books import Ledger, few_at_once
+from tests.support.examples import a_refund, an_order
 
 pytestmark = pytest.mark.database
 

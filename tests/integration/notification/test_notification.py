@@ -10,10 +10,10 @@ from services.notification.app import MIGRATIONS
 from services.notification.domain import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
 from shared.contracts.invoicing import (
     CreditNoteFailed,
-    DocumentsStored,
-    File,
     InvoiceCredited,
     InvoiceFailed,
+    InvoiceFile,
+    InvoiceFilesStored,
     InvoiceIssued,
     InvoiceVoided,
     RedFormWaits,
@@ -21,7 +21,7 @@ from shared.contracts.invoicing import (
     Share,
 )
 from shared.contracts.message import Message
-from shared.contracts.notifications import NotificationFailed, NotificationSent
+from shared.contracts.notices import NoticeFailed, NoticeSent
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
@@ -47,8 +47,10 @@ PART = {
 ISSUED = InvoiceIssued.model_validate(
     PART | {"serial": "0" * 20, "number": "26332000000000000001", "issued_at": NOW, "specimen": True}
 )
-FILE = File(name="a.pdf", media_type="application/pdf", object_key="a.pdf", size=1, sha256="0" * 64)
-STORED = DocumentsStored(account_id=1, request_id=5, part_id=7, number=ISSUED.number, gross_fen=106_000, files=(FILE,))
+FILE = InvoiceFile(name="a.pdf", media_type="application/pdf", object_key="a.pdf", size=1, sha256="0" * 64)
+STORED = InvoiceFilesStored(
+    account_id=1, request_id=5, part_id=7, number=ISSUED.number, gross_fen=106_000, files=(FILE,)
+)
 CREDIT = {"account_id": 1, "request_id": 5, "part_id": 7, "number": ISSUED.number, "gross_fen": 106_000}
 WAITS = RedFormWaits.model_validate(
     CREDIT | {"credit_note_id": 11, "form_number": "330126031300000001", "hours_left": 72}
@@ -56,7 +58,7 @@ WAITS = RedFormWaits.model_validate(
 NOT_CREDITED = CreditNoteFailed.model_validate(CREDIT | {"credit_note_id": 11, "reason": "RED_FORM_05"})
 FACTS = {
     "issued": (handlers.invoice_issued, ISSUED, {"sms", "inbox"}),
-    "documents": (handlers.documents_stored, STORED, {"mail"}),
+    "documents": (handlers.invoice_files_stored, STORED, {"mail"}),
     "failed": (
         handlers.invoice_failed,
         InvoiceFailed.model_validate(PART | {"serial": "0" * 20, "reason": "BUYER_TAX_ID"}),
@@ -70,7 +72,7 @@ FACTS = {
         ),
         {"sms", "inbox"},
     ),
-    "red documents": (handlers.documents_stored, STORED.model_copy(update={"credit_note_id": 11}), {"mail"}),
+    "red documents": (handlers.invoice_files_stored, STORED.model_copy(update={"credit_note_id": 11}), {"mail"}),
     "form waits": (handlers.red_form_waits, WAITS, {"mail", "sms", "inbox"}),
     "not credited": (handlers.credit_note_failed, NOT_CREDITED, {"mail", "sms", "inbox"}),
     "refused": (handlers.request_refused, RequestRefused(account_id=1, request_id=5, reason="ITEM_LOCKED"), {"inbox"}),
@@ -95,13 +97,13 @@ async def test_a_fact_is_told_on_its_channels_once(kind: str, database: Database
         async with database.transaction() as db:
             said += await handler(fact, db, NOW)  # type: ignore[operator]
     assert (await channels(database)).keys() == wanted
-    assert [type(one) for one in said] == ([NotificationSent] if "inbox" in wanted else [])
+    assert [type(one) for one in said] == ([NoticeSent] if "inbox" in wanted else [])
 
 
 async def test_the_files_of_the_red_invoice_are_mailed_beside_those_of_the_blue_one(database: Database) -> None:
     async with database.transaction() as db:
-        await handlers.documents_stored(STORED, db, NOW)
-        await handlers.documents_stored(STORED.model_copy(update={"credit_note_id": 11}), db, NOW)
+        await handlers.invoice_files_stored(STORED, db, NOW)
+        await handlers.invoice_files_stored(STORED.model_copy(update={"credit_note_id": 11}), db, NOW)
     mails = [await claimed(database) for _ in range(2)]
     assert [(mail.kind, len(mail.files)) for mail in mails] == [
         ("invoice_documents", len(STORED.files)),
@@ -135,7 +137,7 @@ async def test_a_refused_mail_of_a_credit_note_has_failed_and_the_inbox_has_it(d
     async with database.transaction() as db:
         await handlers.credit_note_failed(NOT_CREDITED, db, NOW)
     (said,) = await came(database, await claimed(database), Refused("ADDRESS_REFUSED"))
-    assert isinstance(said, NotificationFailed)
+    assert isinstance(said, NoticeFailed)
     assert said.kind == "credit_note_failed"
     assert await channels(database) == {"mail": "failed", "sms": "pending", "inbox": "sent"}
 
@@ -163,7 +165,7 @@ async def told(database: Database) -> Database:
         await handlers.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
         await handlers.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
         await handlers.recipient_changed(RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW)
-        await handlers.documents_stored(STORED, db, NOW)
+        await handlers.invoice_files_stored(STORED, db, NOW)
     return database
 
 
@@ -173,14 +175,14 @@ async def test_a_lower_version_of_the_recipient_is_ignored(told: Database) -> No
 
 async def test_sent_is_said_once(told: Database) -> None:
     due = await claimed(told)
-    assert [type(one) for one in await came(told, due, Sent())] == [NotificationSent]
+    assert [type(one) for one in await came(told, due, Sent())] == [NoticeSent]
     assert await came(told, due, Sent()) == []
     assert await channels(told) == {"mail": "sent"}
 
 
 async def test_a_refused_mail_has_failed_with_its_reason(told: Database) -> None:
     (said,) = await came(told, await claimed(told), Refused("ADDRESS_REFUSED"))
-    assert isinstance(said, NotificationFailed)
+    assert isinstance(said, NoticeFailed)
     assert said.reason == "ADDRESS_REFUSED"
 
 
@@ -206,5 +208,5 @@ async def test_a_missing_address_is_waited_for_and_then_given_up(told: Database)
         said = await came(told, await claimed(told, at), NoAddress())
         at += timedelta(hours=2)
     (end,) = said
-    assert isinstance(end, NotificationFailed)
+    assert isinstance(end, NoticeFailed)
     assert end.reason == "NO_RECIPIENT"

@@ -1,4 +1,4 @@
-"""The pipeline on real PostgreSQL: done, refused and ignored, weather, poison, attempts, parking and redrive."""
+"""The pipeline on real PostgreSQL: done, refused and ignored, transient errors, poison, attempts, parking and redrive."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -190,15 +190,15 @@ async def test_an_answer_that_no_broker_would_take_parks_its_cause_and_blocks_no
     assert await stand.effects() == [2]
 
 
-async def test_weather_is_waited_out_and_never_counted(stand: Stand, counting: Counting) -> None:
-    counting.problems = [asyncpg.DeadlockDetectedError("weather")] * 8
+async def test_transient_errors_are_waited_out_and_never_counted(stand: Stand, counting: Counting) -> None:
+    counting.problems = [asyncpg.DeadlockDetectedError("circle")] * 8
     await stand.consumer.on_batch([stand.arrived(1)])
     assert await stand.effects() == [1]
     assert await stand.parked() == []
 
 
-async def test_weather_that_stays_hands_the_batch_back(stand: Stand, counting: Counting) -> None:
-    counting.problems = [asyncpg.DeadlockDetectedError("weather")] * 1000
+async def test_a_transient_error_that_stays_hands_the_batch_back(stand: Stand, counting: Counting) -> None:
+    counting.problems = [asyncpg.DeadlockDetectedError("circle")] * 1000
     with pytest.raises(NotDone):
         await stand.consumer.on_batch([stand.arrived(1)])
     counting.problems = []

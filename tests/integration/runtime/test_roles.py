@@ -14,7 +14,7 @@ from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.roles import roles_of
 from tests.conftest import OpenDatabase
-from tests.databases import Databases
+from tests.support.databases import Databases
 
 pytestmark = pytest.mark.database
 

@@ -1,5 +1,5 @@
-"""What jobs do with a row they fail at. What workers do in weather and at a graceful end: an outcome is tried again, the step they are
-at is ended, and one that does not end is left behind, as is a connection it took with it."""
+"""What jobs do with a row they fail at; what workers do after transient errors and at a graceful end: the outcome is tried again, the step
+they are at ends, and one that does not end is left behind, as is a connection it took with it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -73,12 +73,12 @@ async def test_an_outcome_that_meets_a_deadlock_is_tried_again_with_the_answer_t
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "OUTCOME_AGAIN_SECONDS", (0.0, 0.0))
-    calling, weather = Calling(), [DeadlockDetectedError("circle"), ConnectionError("lost")]
+    calling, errors = Calling(), [DeadlockDetectedError("circle"), ConnectionError("lost")]
     calling.answered.set()
 
     async def outcome(claimed: int, answer: str, db: Connection, now: datetime) -> Sequence[Message]:
-        if weather:
-            raise weather.pop()
+        if errors:
+            raise errors.pop()
         return await calling.outcome(claimed, answer, db, now)
 
     runtime = running(database, Worker("call", calling.claim, calling.call, outcome, concurrency=1), tmp_path)
@@ -168,15 +168,15 @@ async def test_a_row_whose_job_fails_is_set_aside_and_the_others_go_on(
 async def test_a_bug_is_told_also_when_its_row_cannot_be_set_aside(database: Database, tmp_path: Path) -> None:
     rows = Rows(KeyError("a bug"))
 
-    async def in_weather(*_: object) -> None:
+    async def in_transient_error(*_: object) -> None:
         raise LockNotAvailableError
 
-    rows.set_aside = in_weather  # type: ignore[assignment,method-assign]
+    rows.set_aside = in_transient_error  # type: ignore[assignment,method-assign]
     with pytest.raises(KeyError):
         await job_of(rows, database, tmp_path, VirtualClock(NOW)).step()
 
 
-async def test_a_job_in_weather_is_not_set_aside(database: Database, tmp_path: Path) -> None:
+async def test_a_job_that_meets_a_transient_error_is_not_set_aside(database: Database, tmp_path: Path) -> None:
     rows = Rows(DeadlockDetectedError("circle"))
     runner = job_of(rows, database, tmp_path, VirtualClock(NOW))
     with pytest.raises(DeadlockDetectedError):

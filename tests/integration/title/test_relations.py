@@ -12,7 +12,7 @@ from shared.contracts.message import Message
 from shared.contracts.titles import MemberChanged
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
-from tests.examples import MARCH_10
+from tests.support.examples import MARCH_10
 
 pytestmark = pytest.mark.database
 

@@ -15,7 +15,7 @@ from shared.domain.calendar import SHANGHAI
 from shared.runtime.database import Database
 from shared.runtime.sealing import Sealer
 from tests.conftest import OpenDatabase
-from tests.world import an_account
+from tests.support.world import an_account
 
 pytestmark = pytest.mark.database
 

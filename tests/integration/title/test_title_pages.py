@@ -9,10 +9,10 @@ from services.title.app import MIGRATIONS, build
 from shared.runtime.database import Database
 from shared.runtime.settings import Settings
 from tests.conftest import OpenDatabase
-from tests.integration.gateway.edge import asking_behind
 from tests.integration.gateway.test_numbers import NO_ID
 from tests.integration.title.test_title import NOW, Titles
-from tests.world import an_account
+from tests.support.edge import asking_behind
+from tests.support.world import an_account
 
 pytestmark = pytest.mark.database
 

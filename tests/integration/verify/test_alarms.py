@@ -13,9 +13,9 @@ from services.invoicing.domain.requests import Ask
 from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.transport import Outgoing
-from tests.databases import Databases
-from tests.examples import a_refund, an_order
-from tests.world import FlowWorld, an_account
+from tests.support.databases import Databases
+from tests.support.examples import a_refund, an_order
+from tests.support.world import FlowWorld, an_account
 
 pytestmark = pytest.mark.database
 

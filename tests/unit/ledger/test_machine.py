@@ -17,7 +17,7 @@ from services.ledger.domain.reserving import Ask, Decision, Selected, offset, re
 from shared.contracts.invoicing import PartFact, Share
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Unacceptable
-from tests.examples import MARCH_10
+from tests.support.examples import MARCH_10
 from tests.unit.ledger.model import SUBJECTS, Answer, Figures, Model, next_of, split
 
 NOW = MARCH_10 + timedelta(days=10)

@@ -115,7 +115,7 @@ def start_postgres(
     if named and using is None:
         return PostgresServer(named)
     if in_containers() and using is None:
-        from tests import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
+        from tests.support import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
 
         dsn, close = containers.start_postgres(max_connections)
         return PostgresServer(dsn, close=close)
@@ -137,7 +137,7 @@ def start_kafka(nodes: int = 1) -> KafkaCluster:
     if named:
         return KafkaCluster(named)
     if in_containers() and nodes == 1:
-        from tests import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
+        from tests.support import containers  # noqa: PLC0415  Docker's client is loaded only where it is used
 
         bootstrap, close = containers.start_kafka()
         return KafkaCluster(bootstrap, close=close)

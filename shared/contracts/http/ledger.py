@@ -1,10 +1,39 @@
-"""What answers look like. Amounts are in fen, moments in UTC; `next` is the cursor of the next page, none on the last."""
+"""What the ledger shows. Amounts are in fen, moments in UTC; `next` is the cursor of the next page, none on the last."""
 
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel
 
-from services.ledger.domain.explaining import Kind, Reason
+CauseKind = Literal["settled", "refund", "request", "part", "credit", "release"]
+"""Why money moved."""
+NotInvoiceableReason = Literal[
+    "VENDOR_INVOICES_IT",
+    "NOBODY_INVOICES_IT",
+    "NOTHING_PAID_IN_CASH",
+    "NOT_OPEN_YET",
+    "IN_DEFICIT",
+    "RESERVED",
+    "INVOICED",
+    "PAID_A_DEFICIT",
+    "REFUNDED",
+    "BILL_NOT_SETTLED",
+    "IN_ITS_BILL",
+]
+"""Why nothing of a document can be invoiced now."""
+Term = Literal[
+    "list_price",
+    "vouchers",
+    "discounts",
+    "not_open_yet",
+    "others_invoice",
+    "refunds",
+    "invoiced",
+    "in_progress",
+    "in_allocation",
+    "offset_cost",
+    "offset_accept",
+]
+"""The terms of an explanation, in the order in which they are read and added."""
 
 
 class ItemView(BaseModel):
@@ -36,7 +65,7 @@ class ItemView(BaseModel):
     offset_fen: int
     states: list[str]
     can_invoice_fen: int
-    reason: Reason | None
+    reason: NotInvoiceableReason | None
     text: str | None
     earliest_at: AwareDatetime | None
 
@@ -85,7 +114,7 @@ class UsageView(BaseModel):
     subject: str
     cash_fen: int
     occurred_at: AwareDatetime
-    reason: Reason
+    reason: NotInvoiceableReason
     text: str
     earliest_at: AwareDatetime | None
 
@@ -121,7 +150,7 @@ class Cash(BaseModel):
 class LineView(BaseModel):
     """A term, to be added as it is, and what is left after it."""
 
-    term: str
+    term: Term
     text: str
     fen: int
     left_fen: int
@@ -143,7 +172,7 @@ class ExplanationView(BaseModel):
 class CauseView(BaseModel):
     """`number` of the document, request or part; `line` of a refund."""
 
-    kind: Kind
+    kind: CauseKind
     number: str
     line: int | None
 

@@ -6,20 +6,20 @@ from typing import TypeVar
 
 import asyncpg
 
-from shared.runtime.database import WEATHER
+from shared.runtime.database import TRANSIENT_ERRORS
 
 T = TypeVar("T")
 TRIES_MAX = 20
 
 
 @dataclass
-class Weather:
+class Retrying:
     deadlocks: int = 0
 
-    async def waited_out(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def until_done(self, work: Callable[[], Awaitable[T]]) -> T:
         for _ in range(TRIES_MAX):
             try:
                 return await work()
-            except WEATHER as error:
+            except TRANSIENT_ERRORS as error:
                 self.deadlocks += isinstance(error, asyncpg.DeadlockDetectedError)
         raise TimeoutError(f"not done in {TRIES_MAX} tries")

@@ -28,8 +28,8 @@ from shared.runtime.database import Database
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
 from shared.runtime.settings import Settings
-from tests.databases import Databases
-from tests.stage import Stage
+from tests.support.databases import Databases
+from tests.support.stage import Stage
 
 SETTINGS = Settings(_env_file=None)
 

@@ -16,7 +16,7 @@ from shared.runtime.envelope import write
 from shared.runtime.memory import MemoryLog, MemoryTransport, Subscription
 from shared.runtime.service import Runtime, Service
 from shared.runtime.transport import Partition, Record
-from tests.databases import Databases
+from tests.support.databases import Databases
 
 PARTITIONS = 2
 BATCH_MAX = 200

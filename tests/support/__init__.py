@@ -1,0 +1,1 @@
+"""What tests share: servers, databases, a stage for all services, usual values."""
