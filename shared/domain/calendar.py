@@ -44,19 +44,10 @@ def next_cycle(cycle: str) -> str:
     return cycle_of(month_start(cycle) + timedelta(days=31))
 
 
-def previous_cycle(cycle: str) -> str:
-    return cycle_of(month_start(cycle) - timedelta(days=1))
-
-
 @lru_cache(CACHED_MONTHS)
 def earliest_opening(cycle: str) -> datetime:
     """00:00 on the 3rd of the month after the cycle: no bill of the cycle is invoiceable before."""
     return month_start(next_cycle(cycle)).replace(day=BILLS_OPEN_ON)
-
-
-def opens_at(cycle: str, arrival: datetime) -> datetime:
-    """The later of the 3rd, 00:00, and the arrival of the bill."""
-    return max(earliest_opening(cycle), arrival)
 
 
 def auto_invoicing_due(month: str) -> datetime:

@@ -50,11 +50,6 @@ def not_in_gbk(text: str) -> str:
     return "".join(dict.fromkeys(character for character in text if not _encodes(character)))
 
 
-def printable_in_gbk(text: str) -> bool:
-    """What the tax platform takes and a page can show: GBK, and no control characters."""
-    return not CONTROL.search(text) and _encodes(text)
-
-
 def safe_in_header(text: str) -> bool:
     """Nothing that ends a header line or hides one in an encoded word."""
     return not (CONTROL.search(text) or ENCODED_WORD.search(text))

@@ -5,7 +5,6 @@ A rate is `tax_percent`, a whole number of percent, everywhere; as text (`0.06`)
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal
 
 LINE_TOLERANCE_FEN = 6
@@ -81,16 +80,3 @@ def recommended_form(
         return "merged_line"
     lines = line_for_each(gross_fens, tax_percent)
     return "per_order_lines" if sum_within_tolerance(lines, tax_percent, tolerance_fen) else "merged_line"
-
-
-def percent_of(rate: str) -> int:
-    """`0.06`, `0.060000` or `0.6E-1` is 6. A rate that is no whole percent is none we know."""
-    percent = Decimal(rate) * 100
-    if percent != int(percent) or not 0 <= percent <= 100:
-        raise ValueError(f"{rate} is no rate of a whole percent between 0 and 1")
-    return int(percent)
-
-
-def rate_text(tax_percent: int) -> str:
-    """6 is `0.06`: two decimals, as files have it."""
-    return str(Decimal(tax_percent).scaleb(-2))

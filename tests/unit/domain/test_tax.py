@@ -11,8 +11,6 @@ from shared.domain.tax import (
     line_for_each,
     line_within_tolerance,
     merged_line,
-    percent_of,
-    rate_text,
     recommended_form,
     split_gross,
     sum_error_hundredths,
@@ -125,19 +123,3 @@ def test_a_line_for_each_order_must_be_asked_for_and_fit_and_pass(
     gross_fens: list[int], line_cap: int, one_line_per_order: bool, form: str
 ) -> None:
     assert recommended_form(gross_fens, 6, line_cap, one_line_per_order) == form
-
-
-@pytest.mark.parametrize(("rate", "percent"), [("0.06", 6), ("0.060000", 6), ("0.13", 13), ("0", 0), ("0.3E-1", 3)])
-def test_a_rate_is_a_whole_number_of_percent(rate: str, percent: int) -> None:
-    assert percent_of(rate) == percent
-    assert percent_of(rate_text(percent)) == percent
-
-
-@pytest.mark.parametrize("rate", ["0.065", "1.01", "-0.06"])
-def test_a_rate_that_is_no_whole_percent_is_refused(rate: str) -> None:
-    with pytest.raises(ValueError, match="no rate"):
-        percent_of(rate)
-
-
-def test_a_rate_in_a_file_has_two_decimals() -> None:
-    assert [rate_text(percent) for percent in (0, 1, 6, 13)] == ["0.00", "0.01", "0.06", "0.13"]
