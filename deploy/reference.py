@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deploy.rules import rules
 from shared.contracts.message import Message
 from shared.contracts.topics import TOPICS
 from shared.runtime.settings import Settings
@@ -72,6 +73,7 @@ def settings() -> str:
 def files() -> dict[Path, str]:
     """Every file and what has to stand in it."""
     found = {DOCS / "contracts" / f"{name}.json": _json(content) for name, content in schemas().items()}
+    found[DOCS / "rules.md"] = rules()
     return found | {DOCS / "asyncapi.json": _json(asyncapi()), DOCS / "settings.md": settings()}
 
 
