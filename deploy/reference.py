@@ -1,4 +1,4 @@
-"""`python -m deploy.reference`: writes what is documented from code: settings, JSON Schemas of messages, the AsyncAPI document."""
+"""`python -m deploy.reference`: writes what is documented from code: settings, refusals, schemas of messages, the AsyncAPI document."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,18 @@ from typing import Any
 from deploy.rules import rules
 from shared.contracts.message import Message
 from shared.contracts.topics import TOPICS
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
+REFUSED_BY = {
+    "ledger": "Nothing is reserved. The figures say by how much it fell short.",
+    "invoicing": "A request, a wish to cancel or a credit note is refused, or a request ends without an invoice.",
+    "tax platform": "No invoice, or no red invoice, comes of it. `text` has the platform's own words. Real platforms have other codes than "
+    "those of the sandbox: they are shown as they are, and told with these words.",
+    "edge": "What any page or callback may answer.",
+    "delivery": "A notice was not delivered. These, and `NO_ANSWER`, are its `reason`; over HTTP nobody is answered with them.",
+}
 
 
 def schema(message: type[Message]) -> dict[str, Any]:
@@ -70,11 +79,37 @@ def settings() -> str:
     return "\n".join(rows) + "\n"
 
 
+def refusals() -> str:
+    """A table for each of those who refuse; the values stand in the texts by their names."""
+    rows = [
+        "# Refusals",
+        "",
+        "Every code by which the system refuses; written from `shared/domain/data/refusals.json`. Over HTTP a code comes as a problem",
+        "(RFC 9457) with this status and the values as members, as far as they are known; in events and views it is the `reason`.",
+    ]
+    named = [text_of(code, {name: f"`{name}`" for name in text_of(code).values if name != "text"}) for code in Refusal]
+    for by, meaning in REFUSED_BY.items():
+        rows += ["", f"## {by.capitalize()}", "", meaning, ""]
+        rows += [
+            "| code | HTTP | what was wrong | what to do | 中文 | values |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for row in named:
+            if row.by == by:
+                values = ", ".join(f"`{name}`" for name in row.values)
+                chinese = f"{row.chinese}。{row.advice_chinese}。"
+                status = "" if by == "delivery" else row.status
+                rows.append(
+                    f"| `{row.code}` | {status} | {row.english} | {row.advice_english} | {chinese} | {values} |"
+                )
+    return "\n".join(rows) + "\n"
+
+
 def files() -> dict[Path, str]:
     """Every file and what has to stand in it."""
     found = {DOCS / "contracts" / f"{name}.json": _json(content) for name, content in schemas().items()}
-    found[DOCS / "rules.md"] = rules()
-    return found | {DOCS / "asyncapi.json": _json(asyncapi()), DOCS / "settings.md": settings()}
+    written = {DOCS / "rules.md": rules(), DOCS / "settings.md": settings(), DOCS / "refusals.md": refusals()}
+    return found | {DOCS / "asyncapi.json": _json(asyncapi())} | written
 
 
 def breaks(old: dict[str, Any], new: dict[str, Any], where: str = "") -> list[str]:
