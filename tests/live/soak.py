@@ -18,9 +18,9 @@ from typing import Any, get_args
 import httpx2
 from aiokafka import AIOKafkaProducer
 
+from deploy.cli.ledger import compare, with_database
 from deploy.demo.client import Customer, Expectation, eventually
 from deploy.demo.producer import key_of
-from deploy.ledger_cli import compare, with_database
 from deploy.local import plan
 from shared.contracts.ledger import Refusal
 from tests.live.stack import LiveStack, event, registered

@@ -1,0 +1,22 @@
+"""Every file that is made from the code, and the function that makes it."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from deploy.reference import asyncapi, contracts, settings
+
+ROOT = Path(__file__).parents[2]
+
+PAGES: dict[str, Callable[[], str]] = {
+    **{f"docs/contracts/{name}.json": partial(contracts.page, message) for name, message in contracts.MESSAGES.items()},
+    "docs/asyncapi.json": asyncapi.page,
+    "docs/settings.md": settings.page,
+}
+
+
+def write() -> None:
+    for name, page in PAGES.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(), encoding="utf-8")
