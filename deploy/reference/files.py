@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from deploy.reference import asyncapi, contracts, settings
+from deploy.reference import asyncapi, contracts, settings, states
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,6 +12,7 @@ PAGES: dict[str, Callable[[], str]] = {
     **{f"docs/contracts/{name}.json": partial(contracts.page, message) for name, message in contracts.MESSAGES.items()},
     "docs/asyncapi.json": asyncapi.page,
     "docs/settings.md": settings.page,
+    **{f"docs/states/{name}.md": partial(states.page, life) for name, life in states.LIVES.items()},
 }
 
 
