@@ -69,7 +69,7 @@ async def test_a_refused_buyer_fails_for_good(start: Start) -> None:
 
 @pytest.mark.parametrize("delay", ["0.3", "2"])
 async def test_a_kill_after_the_acceptance_loses_nothing(start: Start, delay: str) -> None:
-    """Killed while orders are in work, and again once they are issued: no order, number or log row is lost or doubled."""
+    """Killed while invoices are in work, and again once they are issued: no draft, number or log row is lost or doubled."""
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS=delay)
     serials = [f"S{number:019d}" for number in range(8)]
     async with HttpTaxPlatform(sandbox.url) as platform:
