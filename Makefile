@@ -10,7 +10,7 @@ COMPILE := $(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emi
 SEEDS ?= 100
 SECONDS ?= 600
 
-.PHONY: help run test check examples bench simulate soak verify status stop clean-data lock python stack
+.PHONY: help run test check examples bench simulate soak verify schema status stop clean-data lock python stack
 
 help: ## what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ soak: stack ## the ledger under everything at once, services killed, books close
 
 verify: python ## invariants of the running stack
 	@exec $(PYTHON) -m deploy.verify
+
+schema: python ## writes services/*/schema.sql, the databases as they are after all migrations
+	@exec $(PYTHON) -m tests.support.schemas
 
 status: python ## addresses and processes of the running stack
 	@$(PYTHON) -m deploy.local status

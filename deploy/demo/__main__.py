@@ -49,7 +49,7 @@ async def report(story: Story) -> None:
         say(f"{one['topic']:>16} {one['partition']}/{one['offset']:<5} {one['reason']:<17} {one['text'][:100]}")
     say(f"\nTrace of the first request: {story.trace_id}")
     say(f"Gateway {os.environ['GATEWAY_URL']} (/openapi.json)   Kafka {os.environ['KAFKA_BOOTSTRAP']}")
-    say(f"Documents {os.environ['DOCUMENTS_URL']}")
+    say(f"Invoice files {os.environ['DOCUMENTS_URL']}")
     for customer in story.customers.values():
         say(f"Account {customer.account_id}: Authorization: Bearer {customer.api_key}")
 

@@ -48,8 +48,8 @@ class Customer:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def file(self, number: str, form: str) -> bytes:
-        answer = await self._http.get(f"/invoices/{number}/files/{form}")
+    async def file(self, number: str, file_format: str) -> bytes:
+        answer = await self._http.get(f"/invoices/{number}/files/{file_format}")
         answer.raise_for_status()
         content: bytes = answer.content
         return content

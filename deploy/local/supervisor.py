@@ -51,13 +51,13 @@ def _in_background() -> int:
     os.close(writes)
     with os.fdopen(reads) as answer:
         try:
-            told = answer.readline()
+            reported = answer.readline()
         except KeyboardInterrupt:
             daemon.terminate()
             return daemon.wait() or 130
-    if not told:
+    if not reported:
         return daemon.wait() or 1
-    status = int(told)
+    status = int(reported)
     return status if status == 0 else daemon.wait() or status
 
 
@@ -91,10 +91,10 @@ def state_of(options: Options) -> Path:
 
 
 async def _main(stack: Stack, report: Callable[[int], None]) -> int:
-    asked, hurry = asyncio.Event(), asyncio.Event()
+    asked, at_once = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
-        (hurry if asked.is_set() else asked).set()
+        (at_once if asked.is_set() else asked).set()
 
     for each in SIGNALS:
         # Whoever started us with nohup wants SIGHUP ignored.
@@ -112,9 +112,9 @@ async def _main(stack: Stack, report: Callable[[int], None]) -> int:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, CannotStartError):
                 await task
-        # From here on the first signal asks for hurry.
+        # From here on the first signal ends everything at once.
         asked.set()
-        await stack.down(hurry)
+        await stack.down(at_once)
 
 
 async def _work(stack: Stack, report: Callable[[int], None]) -> int:

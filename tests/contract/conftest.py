@@ -1,19 +1,19 @@
-"""A bench on the brokers all tests share, and one on a broker of our own that a test may kill."""
+"""The broker that all tests share, one of our own that a test may kill, and a small service on the shared one."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.contract.bench import Bench, bench_on
-from tests.contract.counting import COMMANDS, EVENTS, Stand, migrations_in
+from tests.contract.broker import Broker, broker_on
+from tests.contract.counting import COMMANDS, EVENTS, Deployment, migrations_in
 from tests.support.databases import Databases
 from tests.support.servers import KafkaCluster, start_kafka
 
 
 @pytest.fixture
-async def bench(kafka: KafkaCluster) -> AsyncIterator[Bench]:
-    async with bench_on(kafka.bootstrap) as bench:
-        yield bench
+async def broker(kafka: KafkaCluster) -> AsyncIterator[Broker]:
+    async with broker_on(kafka.bootstrap) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +24,19 @@ def own_kafka() -> Iterator[KafkaCluster]:
 
 
 @pytest.fixture
-async def own_bench(own_kafka: KafkaCluster) -> AsyncIterator[Bench]:
+async def own_broker(own_kafka: KafkaCluster) -> AsyncIterator[Broker]:
     if own_kafka.running is None:
         pytest.skip("the broker was named from outside and is not ours to kill")
     if not own_kafka.pids:
         own_kafka.start_node(1)
-    async with bench_on(own_kafka.bootstrap) as bench:
-        yield bench
+    async with broker_on(own_kafka.bootstrap) as broker:
+        yield broker
 
 
 @pytest.fixture
-async def stand(bench: Bench, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Stand:
+async def deployment(broker: Broker, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     folder = migrations_in(tmp_path_factory.getbasetemp() / "kafka_counting")
     dsn, roles = await databases.dsn(folder)
-    await bench.make(f"{bench.name}.{COMMANDS}", 4)
-    await bench.make(f"{bench.name}.{EVENTS}", 2)
-    return Stand(bench, dsn, roles, folder)
+    await broker.make(f"{broker.name}.{COMMANDS}", 4)
+    await broker.make(f"{broker.name}.{EVENTS}", 2)
+    return Deployment(broker, dsn, roles, folder)

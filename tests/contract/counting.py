@@ -19,7 +19,7 @@ from shared.runtime.kafka import KafkaTransport
 from shared.runtime.roles import Roles
 from shared.runtime.service import Runtime, Service
 from shared.runtime.transport import Assigned, OnAssigned, OnBatch, Outgoing, Partition, Record
-from tests.contract.bench import Bench, crash
+from tests.contract.broker import Broker, crash
 
 COMMANDS, EVENTS, CONSUMER = "ledger.commands", "ledger.events", "ledger.ledger.commands"
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
@@ -31,12 +31,14 @@ class Counting:
 
     before: Callable[[ReleaseReservation], Awaitable[None]] | None = None
 
-    async def release(self, ask: ReleaseReservation, db: Connection, now: datetime) -> Sequence[Message | Park]:
-        await db.execute("INSERT INTO effect VALUES ($1, $2)", ask.request_id, now)
+    async def release(self, command: ReleaseReservation, db: Connection, now: datetime) -> Sequence[Message | Park]:
+        await db.execute("INSERT INTO effect VALUES ($1, $2)", command.request_id, now)
         if self.before is not None:
-            await self.before(ask)
+            await self.before(command)
         return [
-            ReservationReleased(account_id=ask.account_id, request_id=ask.request_id, reservation_id=1, released_fen=1)
+            ReservationReleased(
+                account_id=command.account_id, request_id=command.request_id, reservation_id=1, released_fen=1
+            )
         ]
 
 
@@ -98,10 +100,10 @@ class Process:
 
 
 @dataclass
-class Stand:
+class Deployment:
     """A topic of commands, a topic of events, a database; and as many processes as a test starts."""
 
-    bench: Bench
+    broker: Broker
     dsn: str
     roles: Roles
     migrations: Path
@@ -110,20 +112,23 @@ class Stand:
         self, replica: str = "1", counting: Counting | None = None, clock: Clock | None = None
     ) -> Process:
         counting, clock = counting or Counting(), clock or Clock()
-        transport = Renamed(self.bench.transport(replica, clock), self.bench.name)
+        transport = Renamed(self.broker.transport(replica, clock), self.broker.name)
         database = await Database.open(self.dsn, self.roles, 8)
-        self.bench.stack.push_async_callback(database.close)
+        self.broker.stack.push_async_callback(database.close)
         service = Service("ledger", self.migrations, handlers={ReleaseReservation: counting.release})
         runtime = Runtime(service, database, transport, clock, uuid7, replica)
-        self.bench.stack.push_async_callback(runtime.stop)
+        self.broker.stack.push_async_callback(runtime.stop)
         await runtime.start()
         return Process(runtime, transport)
 
-    async def ask(self, request_ids: Sequence[int], traceparent: str | None = None) -> None:
+    async def command(self, request_ids: Sequence[int], traceparent: str | None = None) -> None:
         """Commands of invoicing: request `n` by account `n % 20 + 1`, always under the same event id."""
-        asks = [ReleaseReservation(account_id=number % 20 + 1, request_id=number) for number in request_ids]
-        records = [write(ask, uuid7_of(0, ask.request_id), "/kaipiao/invoicing", NOW, traceparent) for ask in asks]
-        sender = Renamed(self.bench.transport("sender"), self.bench.name)
+        commands = [ReleaseReservation(account_id=number % 20 + 1, request_id=number) for number in request_ids]
+        records = [
+            write(command, uuid7_of(0, command.request_id), "/kaipiao/invoicing", NOW, traceparent)
+            for command in commands
+        ]
+        sender = Renamed(self.broker.transport("sender"), self.broker.name)
         await sender.send(records)
 
     async def effects(self) -> list[int]:
@@ -141,7 +146,7 @@ class Stand:
             await db.close()
 
     async def committed(self) -> dict[int, int]:
-        return await self.bench.committed(CONSUMER)
+        return await self.broker.committed(CONSUMER)
 
     async def lose_commits(self, of_each_partition: int) -> list[int]:
         """As a failover to a replica that lags: the last records' effects, inbox rows and offsets are gone. Answers which."""
@@ -157,4 +162,4 @@ class Stand:
         return lost
 
     async def sent(self) -> list[Record]:
-        return await self.bench.log(f"{self.bench.name}.{EVENTS}", 2)
+        return await self.broker.log(f"{self.broker.name}.{EVENTS}", 2)

@@ -8,7 +8,7 @@ from faststream import AckPolicy
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.runtime.kafka import KafkaTransport, Patience
-from tests.contract.bench import Bench, Handler, bench_on, numbered, outgoing, until
+from tests.contract.broker import Broker, Handler, broker_on, numbered, outgoing, until
 from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
@@ -20,9 +20,9 @@ def subscriber_of(transport: KafkaTransport) -> BatchSubscriber:
     return subscriber
 
 
-async def test_the_reader_is_told_everything_that_keeps_messages(bench: Bench) -> None:
-    topic, handler = await bench.topic(), Handler()
-    transport = await bench.reader(topic, handler, "7", patience=Patience())
+async def test_the_reader_is_told_everything_that_keeps_messages(broker: Broker) -> None:
+    topic, handler = await broker.topic(), Handler()
+    transport = await broker.reader(topic, handler, "7", patience=Patience())
     subscriber = subscriber_of(transport)
     assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
     assert subscriber._no_reply is True
@@ -35,25 +35,25 @@ async def test_the_reader_is_told_everything_that_keeps_messages(bench: Bench) -
     assert consumer._enable_auto_commit is False
     assert consumer._auto_offset_reset == "earliest"
     assert consumer._max_partition_fetch_bytes == 4 * 1024 * 1024
-    assert (coordinator.group_id, coordinator._group_instance_id) == (bench.group(), f"{bench.group()}-7")
+    assert (coordinator.group_id, coordinator._group_instance_id) == (broker.group(), f"{broker.group()}-7")
     assert (coordinator._session_timeout_ms, coordinator._heartbeat_interval_ms) == (30_000, 5_000)
     assert coordinator._max_poll_interval == 300
     assert consumer._client._request_timeout_ms > coordinator._session_timeout_ms
     assert consumer._client._metadata_max_age_ms == 30_000
 
 
-async def test_fetching_is_ours_and_nothing_is_validated_or_copied(bench: Bench) -> None:
+async def test_fetching_is_ours_and_nothing_is_validated_or_copied(broker: Broker) -> None:
     """FastStream's own fetch sleeps between looks, and typed arguments would be copies."""
-    topic, handler = await bench.topic(), Handler()
-    transport = await bench.reader(topic, handler)
+    topic, handler = await broker.topic(), Handler()
+    transport = await broker.reader(topic, handler)
     (reader,) = transport._readers
     subscriber = subscriber_of(transport)
     assert subscriber.get_msg == reader.fetch
     assert subscriber._outer_config.fd_config.use_fastdepends is False
 
 
-async def test_the_sender_is_told_everything_that_keeps_messages(bench: Bench) -> None:
-    topic, transport = await bench.topic(), bench.transport()
+async def test_the_sender_is_told_everything_that_keeps_messages(broker: Broker) -> None:
+    topic, transport = await broker.topic(), broker.transport()
     await transport.send(outgoing(topic, numbered(1)))
     sender = transport._sender
     assert sender is not None
@@ -67,12 +67,12 @@ async def test_the_sender_is_told_everything_that_keeps_messages(bench: Bench) -
 def test_it_all_works_on_the_event_loop_of_production(kafka: KafkaCluster) -> None:
     async def there_and_back() -> list[bytes | None]:
         assert type(asyncio.get_running_loop()) is uvloop.Loop
-        async with bench_on(kafka.bootstrap) as bench, bench.stack:
-            topic, handler = await bench.topic(), Handler()
-            transport = await bench.reader(topic, handler)
+        async with broker_on(kafka.bootstrap) as broker, broker.stack:
+            topic, handler = await broker.topic(), Handler()
+            transport = await broker.reader(topic, handler)
             await transport.send(outgoing(topic, numbered(100)))
             await until(lambda: len(handler.done) == 100, "all is read")
-            await until(lambda: bench.has_committed({0: 100}), "and committed")
+            await until(lambda: broker.has_committed({0: 100}), "and committed")
             return handler.values
 
     assert uvloop.run(there_and_back()) == numbered(100)

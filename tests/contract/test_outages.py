@@ -11,19 +11,19 @@ from aiokafka.errors import KafkaConnectionError
 from shared.runtime.clock import Clock
 from shared.runtime.kafka import KafkaTransport
 from shared.runtime.transport import SendFailed
-from tests.contract.bench import HURRIED, Bench, Handler, numbered, outgoing, until
+from tests.contract.broker import HURRIED, Broker, Handler, numbered, outgoing, until
 from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 
 
 async def test_readers_and_senders_survive_a_broker_that_dies_and_comes_back(
-    own_kafka: KafkaCluster, own_bench: Bench
+    own_kafka: KafkaCluster, own_broker: Broker
 ) -> None:
-    topic, handler = await own_bench.topic(), Handler()
-    reader, sender = await own_bench.reader(topic, handler), own_bench.transport("2")
+    topic, handler = await own_broker.topic(), Handler()
+    reader, sender = await own_broker.reader(topic, handler), own_broker.transport("2")
     await sender.send(outgoing(topic, numbered(3)))
-    await until(lambda: own_bench.has_committed({0: 3}), "the first records are read and committed")
+    await until(lambda: own_broker.has_committed({0: 3}), "the first records are read and committed")
     own_kafka.kill_node(1)
     began = time.monotonic()
     with pytest.raises(SendFailed):
@@ -32,16 +32,16 @@ async def test_readers_and_senders_survive_a_broker_that_dies_and_comes_back(
     await _start(own_kafka)
     await _send_again(sender, topic, numbered(100, first=3))
     await until(lambda: len(handler.done) >= 103, "everything is read")
-    assert [record.value for record in await own_bench.log(topic)] == numbered(103), "each once and in order"
+    assert [record.value for record in await own_broker.log(topic)] == numbered(103), "each once and in order"
     assert handler.values == numbered(103)
-    await until(lambda: own_bench.has_committed({0: 103}), "and committed")
+    await until(lambda: own_broker.has_committed({0: 103}), "and committed")
     assert reader.unhealthy() is None
 
 
 async def test_a_broker_that_hangs_fails_the_send_in_time_and_gets_the_records_when_it_wakes(
-    own_kafka: KafkaCluster, own_bench: Bench
+    own_kafka: KafkaCluster, own_broker: Broker
 ) -> None:
-    topic, sender = await own_bench.topic(), own_bench.transport()
+    topic, sender = await own_broker.topic(), own_broker.transport()
     await sender.send(outgoing(topic, [b"before"]))
     (pid,) = own_kafka.pids.values()
     os.kill(pid, signal.SIGSTOP)
@@ -54,13 +54,15 @@ async def test_a_broker_that_hangs_fails_the_send_in_time_and_gets_the_records_w
         os.kill(pid, signal.SIGCONT)
     await _send_again(sender, topic, numbered(10))
     await sender.send(outgoing(topic, [b"after"]))
-    kept = [record.value for record in await own_bench.log(topic)]
+    kept = [record.value for record in await own_broker.log(topic)]
     assert kept[-11:] == [*numbered(10), b"after"], "the unknown outcome of the first try lies before its repeat"
     assert set(kept) == {b"before", *numbered(10), b"after"}
 
 
-async def test_a_process_that_finds_no_broker_at_its_start_ends_at_once(unused_tcp_port: int, own_bench: Bench) -> None:
-    settings = own_bench.settings().model_copy(update={"kafka_bootstrap": f"127.0.0.1:{unused_tcp_port}"})
+async def test_a_process_that_finds_no_broker_at_its_start_ends_at_once(
+    unused_tcp_port: int, own_broker: Broker
+) -> None:
+    settings = own_broker.settings().model_copy(update={"kafka_bootstrap": f"127.0.0.1:{unused_tcp_port}"})
     transport, handler = KafkaTransport(settings, "nobody", Clock(), HURRIED), Handler()
     transport.consume("group", ["topic"], handler.on_batch, handler.on_assigned)
     with pytest.raises(KafkaConnectionError):

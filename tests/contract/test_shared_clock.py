@@ -12,7 +12,8 @@ from deploy.demo.client import eventually
 from shared.runtime.clock import Clock
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
-from tests.contract.bench import Bench
+from tests.contract.broker import Broker
+from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 
@@ -23,9 +24,9 @@ NEAR = timedelta(seconds=1)
 class Processes:
     """Processes that follow one clock; `silent` ones have it and say nothing more."""
 
-    def __init__(self, bench: Bench, bootstrap: str) -> None:
+    def __init__(self, broker: Broker, bootstrap: str) -> None:
         self._settings = Settings(_env_file=None, kafka_bootstrap=bootstrap)
-        self._topic = f"{bench.name}.clock"
+        self._topic = f"{broker.name}.clock"
         self.exits = AsyncExitStack()
 
     async def start(self, name: str, silent: bool = False) -> tuple[SharedClock, Clock]:
@@ -43,8 +44,8 @@ class Processes:
 
 
 @pytest.fixture
-async def processes(bench: Bench, kafka: "object") -> AsyncIterator[Processes]:
-    processes = Processes(bench, kafka.bootstrap)  # type: ignore[attr-defined]
+async def processes(broker: Broker, kafka: KafkaCluster) -> AsyncIterator[Processes]:
+    processes = Processes(broker, kafka.bootstrap)
     async with processes.exits:
         yield processes
 

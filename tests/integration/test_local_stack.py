@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local import folders, postgres, process
 from deploy.local.kafka import jars, wire
 from deploy.local.ports import LOOPBACK, Ports
-from deploy.local.postgres import PostgresSettings, Programs
+from deploy.local.postgres import PostgresPrograms, PostgresSettings
 from deploy.local.process import CannotStartError, Command
 from tests.integration import small_checkout
 from tests.integration.small_checkout import ELSEWHERE, SmallCheckout
@@ -65,7 +65,7 @@ def a_sleeper(folder: Path) -> Command:
 
 @pytest.mark.database
 @pytest.mark.parametrize("using", postgres.sources(), ids=lambda each: f"PostgreSQL {each.major}")
-async def test_every_postgresql_on_this_machine_starts(using: Programs) -> None:
+async def test_every_postgresql_on_this_machine_starts(using: PostgresPrograms) -> None:
     server = servers.start_postgres(using=using)
     try:
         assert await one(server.dsn) == 1

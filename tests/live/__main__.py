@@ -6,21 +6,22 @@ import sys
 import time
 from collections.abc import Iterator
 
-from tests.live.soak import Notes, Soak
+from tests.live.notes import Notes
+from tests.live.soak import Soak
 from tests.live.stack import LiveStack
 
 MINUTE_SECONDS = 60.0
 SHOWN_MAX = 20
 
 
-async def soak_and_tell(soak: Soak) -> None:
-    telling = asyncio.create_task(_tell(soak.notes))
+async def soak_and_report(soak: Soak) -> None:
+    reporting = asyncio.create_task(_report(soak.notes))
     await soak.run()
-    telling.cancel()
+    reporting.cancel()
     _say(*table(soak.notes))
 
 
-async def _tell(notes: Notes) -> None:
+async def _report(notes: Notes) -> None:
     began = time.monotonic()
     while True:
         await asyncio.sleep(MINUTE_SECONDS)  # a line a minute
@@ -53,11 +54,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.live")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=1)
-    said = parser.parse_args()
+    asked = parser.parse_args()
     stack = LiveStack.start()
     try:
-        soak = Soak(stack, said.seed, said.seconds)
-        asyncio.run(soak_and_tell(soak))
+        soak = Soak(stack, asked.seed, asked.seconds)
+        asyncio.run(soak_and_report(soak))
     finally:
         stack.stop()
     return 1 if soak.notes.failures else 0

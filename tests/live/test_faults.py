@@ -43,7 +43,7 @@ async def open_account(stack: LiveStack, account_id: int, orders: int = ORDERS) 
     return customer
 
 
-async def ask_until_taken(customer: Customer, number: int) -> None:
+async def ask_until_accepted(customer: Customer, number: int) -> None:
     """A program that repeats its request under the same key until it has an answer."""
     for _ in range(REPEATS_MAX):
         try:
@@ -54,7 +54,7 @@ async def ask_until_taken(customer: Customer, number: int) -> None:
             return
         assert status in (0, 500, 503, 504) or answer.get("code") == "NO_ACTIVE_TITLE", answer
         await asyncio.sleep(0.1)  # the pause of a patient client, not a wait for a condition
-    raise AssertionError(f"request {number} was never taken")
+    raise AssertionError(f"request {number} was never accepted")
 
 
 async def ask_for_all(customers: Sequence[Customer], orders: int = ORDERS) -> None:
@@ -62,7 +62,7 @@ async def ask_for_all(customers: Sequence[Customer], orders: int = ORDERS) -> No
 
     async def one(customer: Customer, number: int) -> None:
         async with gate:
-            await ask_until_taken(customer, number)
+            await ask_until_accepted(customer, number)
 
     await asyncio.gather(*(one(customer, number) for customer in customers for number in range(orders)))
 

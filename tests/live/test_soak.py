@@ -7,7 +7,8 @@ import pytest
 
 from deploy.local import plan
 from services.ledger.domain import limits
-from tests.live.soak import STORIES, Actor, Soak
+from tests.live.actor import STORIES, Actor
+from tests.live.soak import Soak
 from tests.live.stack import LiveStack
 
 pytestmark = [

@@ -14,7 +14,7 @@ from typing import IO
 from deploy.local import folders, postgres
 from deploy.local.kafka import cluster, node
 from deploy.local.ports import Ports
-from deploy.local.postgres import PostgresSettings, Programs
+from deploy.local.postgres import PostgresPrograms, PostgresSettings
 from deploy.local.process import Child
 
 MEMORY_BYTES_MIN = 4 << 30
@@ -27,7 +27,7 @@ class PostgresServer:
 
     dsn: str
     settings: PostgresSettings | None = None
-    programs: Programs | None = None
+    programs: PostgresPrograms | None = None
     child: Child | None = None
     held: IO[str] | None = None
     close: Callable[[], None] = lambda: None
@@ -105,7 +105,10 @@ def in_containers() -> bool:
 
 
 def start_postgres(
-    max_connections: int = 300, shared_buffers: str = "64MB", using: Programs | None = None, on_disk: bool = False
+    max_connections: int = 300,
+    shared_buffers: str = "64MB",
+    using: PostgresPrograms | None = None,
+    on_disk: bool = False,
 ) -> PostgresServer:
     """A server in about half a second. `using` picks one of `postgres.sources()`.
 

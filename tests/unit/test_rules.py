@@ -1,6 +1,6 @@
 """Every rule that is cited is explained in docs/rules.md, and nothing stands there that nobody cites."""
 
-from deploy.rules import FILES_MAX, NOT_IN_CODE, ROW, RULES, cited, with_places
+from deploy.reference.rules import FILES_MAX, NOT_IN_CODE, ROW, RULES, cited, with_places
 
 CITED = cited("services", "shared", "deploy", "tests", "docs", "README.md")
 SENTENCES = {row[1]: row[2] for row in ROW.finditer(RULES.read_text(encoding="utf-8"))}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.local.kafka import jars, node
-from deploy.local.kafka.node import Node, Programs
+from deploy.local.kafka.node import KafkaPrograms, Node
 from deploy.local.ports import Ports
 from deploy.local.process import CannotStartError, Child
 
@@ -23,7 +23,7 @@ class Cluster:
     """Nodes, numbered from 1, and their processes."""
 
     nodes: list[Node]
-    programs: Programs
+    programs: KafkaPrograms
     environ: Mapping[str, str]
     notes: Path | None = None
     children: dict[int, Child] = field(default_factory=dict)
@@ -61,9 +61,9 @@ class Cluster:
             child.kill()
 
 
-def programs(environ: Mapping[str, str]) -> Programs:
+def programs(environ: Mapping[str, str]) -> KafkaPrograms:
     """Java and jars, with an archive of loaded classes that halves the start of every later node."""
-    plain = Programs(jars.java(environ), jars.jars(environ))
+    plain = KafkaPrograms(jars.java(environ), jars.jars(environ))
     # Another build of the same Java in the same place needs an archive of its own.
     key = hashlib.sha256(f"{plain.java} {jars.version_of(plain.java)}".encode()).hexdigest()[:8]
     archive = plain.jars.with_name(f"{plain.jars.name}-{key}.jsa")
@@ -72,7 +72,7 @@ def programs(environ: Mapping[str, str]) -> Programs:
     return replace(plain, options=(f"-XX:SharedArchiveFile={archive}",)) if archive.exists() else plain
 
 
-def _write_archive(plain: Programs, archive: Path, environ: Mapping[str, str]) -> None:
+def _write_archive(plain: KafkaPrograms, archive: Path, environ: Mapping[str, str]) -> None:
     """Runs one node for a moment; Java writes down at its end what it loaded. Without it everything works, slower."""
     fresh = archive.with_name(f"{archive.name}.{os.getpid()}")
     folder = Path(tempfile.mkdtemp(prefix="kaipiao-archive-"))

@@ -48,7 +48,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Programs:
+class KafkaPrograms:
     """The Java, the checked jars, and options that make this Java start faster."""
 
     java: Path
@@ -112,7 +112,7 @@ def properties(node: Node, nodes: list[Node]) -> dict[str, str]:
     }
 
 
-def prepare(nodes: list[Node], using: Programs, environ: Mapping[str, str]) -> None:
+def prepare(nodes: list[Node], using: KafkaPrograms, environ: Mapping[str, str]) -> None:
     """Writes every node's settings, and formats the data of a node that has none."""
     first = nodes[0].folder.parent
     folders.make(first, 0o700)
@@ -142,7 +142,7 @@ def _new_id() -> str:
     return "K" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
-def _formatted(using: Programs, settings: Path, environ: Mapping[str, str]) -> Path:
+def _formatted(using: KafkaPrograms, settings: Path, environ: Mapping[str, str]) -> Path:
     """The feature levels of a fresh cluster, written once by Kafka's own tool and kept beside the jars."""
     kept = using.jars.with_name(f"{using.jars.name}-bootstrap.checkpoint")
     if not kept.exists():
@@ -157,12 +157,12 @@ def _formatted(using: Programs, settings: Path, environ: Mapping[str, str]) -> P
     return kept
 
 
-def launch(node: Node, using: Programs, environ: Mapping[str, str], notes: Path | None = None) -> Child:
+def launch(node: Node, using: KafkaPrograms, environ: Mapping[str, str], notes: Path | None = None) -> Child:
     """Starts one node and returns at once; ask `knows` until it takes part."""
     return start(command(node, using, environ), notes)
 
 
-def command(node: Node, using: Programs, environ: Mapping[str, str]) -> Command:
+def command(node: Node, using: KafkaPrograms, environ: Mapping[str, str]) -> Command:
     return Command(
         name=f"kafka-{node.number}",
         argv=using.argv(MAIN_CLASS, str(node.folder / "server.properties")),

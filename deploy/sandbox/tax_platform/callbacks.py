@@ -1,6 +1,6 @@
-"""Tells the caller that something became of a serial: a signed POST, repeated until it is taken or it has been tried enough.
+"""Calls back when a serial has come to its end: a signed POST, repeated until it is answered or has been tried often enough.
 
-Told at least once at best: whoever was away, or lost it in a crash of ours, asks.
+A callback may come twice, or never if the platform crashes before: callers have to ask as well.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 5.0
 
 
 class Callbacks:
-    """To INVOICING_URL, signed with TAX_PLATFORM_SECRET; nobody is told when nobody is named."""
+    """To INVOICING_URL, signed with TAX_PLATFORM_SECRET; without a URL nobody is called."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._url = url
@@ -31,7 +31,7 @@ class Callbacks:
         return cls(url, os.environ.get("TAX_PLATFORM_SECRET", "local-only"))
 
     def tell(self, serials: list[str]) -> None:
-        """Does not wait; empties the list."""
+        """Begins to call, without waiting for it, and empties the list."""
         while serials:
             serial = serials.pop(0)
             if self._url:

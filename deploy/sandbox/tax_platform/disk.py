@@ -30,7 +30,7 @@ INSERT OR IGNORE INTO number VALUES (1, 0);
 
 
 class Disk:
-    """What changes within `kept` is on the disk when it is left, or undone as a whole; the server answers after that."""
+    """Whatever changes within `kept` is on the disk when the block is left, or undone as a whole. The server answers after that."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 FAULTS = ("lose_request", "lose_answer", "error_5xx", "slow")
-"""Never arrives; has its effect and is not answered; a 503 without effect; has its effect and is answered late."""
+"""In this order: never arrives; has its effect and no answer; a 503 without effect; has its effect and a late answer."""
 SLOW_ANSWER_SECONDS = 3.0
 
 
@@ -13,7 +13,7 @@ class Script:
         self.upcoming: list[str] = []
 
     def add(self, wanted: object) -> bool:
-        """All of them or, when one is unknown, none."""
+        """Adds all of them or, when one is unknown, none; says whether it did."""
         if not isinstance(wanted, list) or not all(fault in FAULTS for fault in wanted):
             return False
         self.upcoming += wanted
@@ -23,7 +23,7 @@ class Script:
         return self.upcoming.pop(0) if self.upcoming else ""
 
 
-class Torn(Response):
+class BrokenOff(Response):
     """Begins to answer and breaks off: the caller sees a reset connection and learns nothing."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI signature

@@ -1,4 +1,4 @@
-"""What the platform remembers of a serial and of a red confirmation form, and what it tells of a document."""
+"""What the platform remembers of a serial and of a red confirmation form, and what it answers about them."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ Answer = dict[str, Any]
 
 @dataclass
 class Task:
-    """What became of one serial. `due_at` is when it will be issued or refused. A red one names the blue document it is `of`; it has
-    negative amounts, and its form says when it is issued.
+    """What became of one serial. `due_at`: when a blue invoice will be issued or refused. A red one has negative amounts, names the blue
+    one it is `of`, and its form says when it is issued.
     """
 
     serial: str
@@ -35,11 +35,11 @@ class Task:
     text: str = ""
     kind: str = "general"
     month: str = ""
-    """In which it was accepted; of tasks from before there were quotas, none."""
+    """In which it was accepted; empty in tasks that were stored before there were quotas."""
 
     asked_net_fen: int = 0
     red_trigger: str = ""
-    """What its buyer does when a form over it is entered."""
+    """What its buyer does when the seller enters a red confirmation form over it."""
 
     of: str = ""
     form_number: str = ""
@@ -47,8 +47,10 @@ class Task:
 
 @dataclass
 class Form:
-    """A red confirmation form, entered by the seller or the buyer, for a negative amount. `serial` is the red order that lives from it, if
-    any; `then` is its state from `due_at` on, "issued" that its document is; "" if it changes only when somebody changes it.
+    """A red confirmation form, entered by the seller or the buyer, for a negative amount.
+
+    `serial`: of the red invoice that will be issued by it, if one was asked for. `then`: the state it has from `due_at` on; "issued": its
+    red invoice is issued then; "": it changes only when somebody changes it.
     """
 
     number: str
@@ -61,7 +63,7 @@ class Form:
 
 
 def issue(task: Task, now: datetime, number: str) -> dict[str, Any]:
-    """Makes a document of the task; the row for the log."""
+    """Makes the task an issued invoice; answers the row for the log."""
     task.state, task.number, task.issued_at = "issued", number, now.astimezone(SHANGHAI).isoformat()
     amounts = {"gross_fen": task.gross_fen, "net_fen": task.net_fen, "tax_fen": task.tax_fen}
     row = {"event": "issued", "serial": task.serial, "number": number, **amounts, "at": task.issued_at}
@@ -73,8 +75,8 @@ def number_of(task: Task, now: datetime, count: int) -> str:
     return f"{now.astimezone(SHANGHAI):%y}{task.seller_tax_id[2:4]}2{count:015d}"
 
 
-def told(task: Task) -> Answer:
-    """Of a blue task, or a red one with its document."""
+def answer_about(task: Task) -> Answer:
+    """About a blue invoice, or a red one that is issued."""
     if task.state == "issued":
         day, code = task.issued_at[:10].replace("-", ""), KIND_CODES[task.kind]
         qr = f"{SPECIMEN},01,{code},,{task.number},{_yuan(task.gross_fen)},{day},,"
@@ -85,7 +87,7 @@ def told(task: Task) -> Answer:
     return {"state": task.state}
 
 
-def form_told(form: Form) -> Answer:
+def answer_about_form(form: Form) -> Answer:
     return {"state": "form", "form_number": form.number, "form_state": form.state}
 
 
@@ -93,8 +95,8 @@ def rejected(code: str, text: str) -> Answer:
     return {"state": "rejected", "code": code, "text": text}
 
 
-def digest_of(order: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(order, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def digest_of(draft: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(draft, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def as_row(record: Task | Form) -> str:

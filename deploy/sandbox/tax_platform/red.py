@@ -1,7 +1,7 @@
-"""Red invoices: full reversals of blue ones, each by a red confirmation form that seller and buyer agree on. Issued once it is confirmed.
+"""Red invoices: full reversals of blue ones, each issued once seller and buyer have confirmed a red confirmation form over it.
 
-The serial of a red order is its own for good. Once its form has died another order may come under it, so that at most one document ever
-comes of it. Red invoices use no quota.
+When its form has died, another draft may be submitted under the same serial, so that at most one red invoice ever comes of a serial. Red
+invoices use no quota.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from deploy.sandbox.tax_platform.records import (
     Answer,
     Form,
     Task,
+    answer_about_form,
     digest_of,
-    form_told,
     issue,
     number_of,
     rejected,
@@ -46,7 +46,7 @@ class RedStorage(Protocol):
     def put(self, task: Task) -> None: ...
 
     def issued(self, number: str) -> Task | None:
-        """The document of that number, blue or red."""
+        """The issued invoice of that number, blue or red."""
         ...
 
     def next_number(self) -> int: ...
@@ -64,8 +64,8 @@ class RedStorage(Protocol):
     def log(self, row: dict[str, Any]) -> None: ...
 
 
-class Reds:
-    """The red side of a platform; `ended` is the platform's list of serials that came to an end."""
+class RedInvoices:
+    """The red invoices of a platform; `ended` is the platform's list of serials that came to an end."""
 
     def __init__(
         self, storage: RedStorage, now: Callable[[], datetime], issue_delay_seconds: float, ended: list[str]
@@ -75,42 +75,42 @@ class Reds:
         self._delay = timedelta(seconds=issue_delay_seconds)
         self._ended = ended
 
-    def submit(self, order: object) -> Answer:
-        broken = malformed_red(order)
+    def submit(self, draft: object) -> Answer:
+        broken = malformed_red(draft)
         if broken is not None:
             return rejected(*broken)
-        assert isinstance(order, dict)
-        serial, digest = order["serial"], digest_of(order)
+        assert isinstance(draft, dict)
+        serial, digest = draft["serial"], digest_of(draft)
         known = self._storage.get(serial)
         if known is not None and not self._is_free(known):
             if known.digest == digest:
                 return {"state": "duplicate"}
             return rejected("SERIAL_REUSED", f"serial {serial} was used for another order")
-        blue = self._storage.issued(order["blue_number"])
-        if blue is None or blue.of or blue.seller_tax_id != order["seller_tax_id"]:
-            return rejected("BLUE_UNKNOWN", f"{order['seller_tax_id']} has issued no invoice {order['blue_number']}")
-        refused = self._refusal(order, blue)
+        blue = self._storage.issued(draft["blue_number"])
+        if blue is None or blue.of or blue.seller_tax_id != draft["seller_tax_id"]:
+            return rejected("BLUE_UNKNOWN", f"{draft['seller_tax_id']} has issued no invoice {draft['blue_number']}")
+        refused = self._refusal(draft, blue)
         if refused is not None:
             return refused
-        form = self._taken(order) if order["form_number"] else self._entered(order, blue)
-        amounts = (order["gross_fen"], order["net_fen"], order["tax_fen"])
+        form = self._buyers_form(draft) if draft["form_number"] else self._sellers_form(draft, blue)
+        amounts = (draft["gross_fen"], draft["net_fen"], draft["tax_fen"])
         task = Task(serial, digest, blue.seller_tax_id, *amounts, "", "form", self._now(), kind=blue.kind)
         task.of, task.form_number = blue.number, form.number
         self._storage.put(task)
         return {"state": "accepted"}
 
     def enter(self, blue_number: str, form_number: str, gross_fen: int, state: str) -> Answer:
-        """As the buyer does. Such a form has no clock of its own here."""
+        """A form that the buyer enters. It changes only when somebody changes it."""
         if not TAX_NUMBER.fullmatch(blue_number) or not FORM_NUMBER.fullmatch(form_number) or state not in FORM_STATES:
             return rejected("FORMAT", f"no form {form_number!r} in state {state!r} over {blue_number!r} can be")
         if self._storage.form(form_number) is not None:
             return rejected("RED_FORM_KNOWN", f"there is a form {form_number} already")
         form = Form(form_number, blue_number, gross_fen, state, self._now())
         self._storage.put_form(form)
-        return form_told(form)
+        return answer_about_form(form)
 
     def set(self, form_number: str, state: str) -> Answer:
-        """As the buyer, the seller or the bureau does. What has ended stays; the answer says the state it has."""
+        """As the buyer, the seller or the bureau does. A form that has ended stays as it is; the answer says which state it has."""
         if state not in FORM_STATES:
             return rejected("FORMAT", f"no form can be in state {state!r}")
         form = self._storage.form(form_number)
@@ -119,7 +119,7 @@ class Reds:
         task = self._storage.get(form.serial)
         if state != form.state and form.state not in DEAD and (task is None or task.state != "issued"):
             self._change(form, state, self._now())
-        return form_told(form)
+        return answer_about_form(form)
 
     def form(self, task: Task) -> Form:
         form = self._storage.form(task.form_number)
@@ -127,7 +127,7 @@ class Reds:
         return form
 
     def settle(self) -> None:
-        """Change the forms and issue the documents that are due."""
+        """Change the forms and issue the red invoices that are due."""
         for _ in range(STEPS_MAX):
             for form in self._storage.due_forms(self._now()):
                 if form.then == "issued":
@@ -136,7 +136,7 @@ class Reds:
                     self._change(form, form.then, form.due_at)
 
     def finish(self, serial: str, number: str = "") -> None:
-        """Issue the document of a live form, once, whoever has not confirmed it yet. A given number is used as it is."""
+        """Issue the red invoice of a form that lives, once, whoever has not confirmed it yet. A given number is used as it is."""
         task = self._storage.get(serial)
         if task is None or self._is_free(task) or task.state == "issued":
             return
@@ -149,18 +149,18 @@ class Reds:
         self._ended.append(serial)
 
     def _is_free(self, task: Task) -> bool:
-        """A red order that nothing comes of."""
+        """Its form has died, so another draft may come under the serial."""
         return task.state == "form" and self.form(task).state in DEAD
 
-    def _refusal(self, order: dict[str, Any], blue: Task) -> Answer | None:
-        """The first rule between this order, its blue invoice and the forms over it that is broken."""
-        found = wrong_red(order, (blue.gross_fen, blue.net_fen, blue.tax_fen))
+    def _refusal(self, draft: dict[str, Any], blue: Task) -> Answer | None:
+        """The first broken rule between this draft, its blue invoice and the forms over it."""
+        found = wrong_red(draft, (blue.gross_fen, blue.net_fen, blue.tax_fen))
         if found is not None:
             return rejected(*found)
         for other in self._storage.forms_over(blue.number):
             if other.serial and other.state not in DEAD:
                 return rejected("BLUE_ALREADY_RED", f"invoice {blue.number} has the red order {other.serial}")
-        number = order["form_number"]
+        number = draft["form_number"]
         form = self._storage.form(number) if number else None
         if number and (form is None or form.blue_number != blue.number):
             return rejected("RED_FORM_UNKNOWN", f"there is no form {number} over invoice {blue.number}")
@@ -171,16 +171,16 @@ class Reds:
             return rejected("RED_FORM_AMOUNT_MISMATCH", f"form {number} is for {sums}")
         return None
 
-    def _taken(self, order: dict[str, Any]) -> Form:
-        """The buyer's form: with the order we confirm it. One that awaits the buyer awaits it still."""
-        form = self._storage.form(order["form_number"])
+    def _buyers_form(self, draft: dict[str, Any]) -> Form:
+        """The buyer's form: the seller confirms it by naming it. One that waits for the buyer goes on waiting."""
+        form = self._storage.form(draft["form_number"])
         assert form is not None
-        form.serial = order["serial"]
+        form.serial = draft["serial"]
         self._change(form, AWAITS_BUYER if form.state == AWAITS_BUYER else BOTH_CONFIRMED, self._now())
         return form
 
-    def _entered(self, order: dict[str, Any], blue: Task) -> Form:
-        """The seller's form: nobody has to confirm it, unless a trigger says that the buyer has to."""
+    def _sellers_form(self, draft: dict[str, Any], blue: Task) -> Form:
+        """The seller's form, entered now: nobody has to confirm it, unless a trigger says that the buyer has to."""
         now = self._now()
         number = f"{blue.seller_tax_id[2:4]}{now.astimezone(SHANGHAI):%y%m%d}{self._storage.next_form():012d}"
         assert self._storage.form(number) is None, number
@@ -190,10 +190,10 @@ class Reds:
             "BUYER_REFUSES": (REFUSED, self._delay),
             "BUYER_CONFIRMS": (BOTH_CONFIRMED, self._delay),
         }
-        trigger = trigger_of(order, RED_TRIGGERS) or blue.red_trigger
+        trigger = trigger_of(draft, RED_TRIGGERS) or blue.red_trigger
         then, pause = buyer_has_to.get(trigger, ("issued", self._delay))
         state = AWAITS_BUYER if trigger else NOBODY_CONFIRMS
-        form = Form(number, blue.number, -blue.gross_fen, state, now + pause, order["serial"], then)
+        form = Form(number, blue.number, -blue.gross_fen, state, now + pause, draft["serial"], then)
         self._storage.put_form(form)
         return form
 

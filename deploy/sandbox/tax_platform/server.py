@@ -1,6 +1,8 @@
-"""The platform's HTTP interface. `POST /ops/faults` takes a list of what goes wrong with the next calls about invoices, for tests; see
-faults. `POST /ops/quotas/…` does what the tax bureau does when it grants a quota,
-`POST /ops/red-forms…` what a buyer or the bureau does with red confirmation forms.
+"""The platform over HTTP. Routes under /ops are for tests: they do what others would do.
+
+POST /ops/faults      a list of what goes wrong with the next calls about invoices; see faults.py
+POST /ops/quotas/…    the tax bureau grants a quota
+POST /ops/red-forms…  a buyer or the bureau enters or changes a red confirmation form
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from starlette.routing import Route
 from deploy.sandbox.tax_platform.callbacks import Callbacks
 from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.disk import Disk
-from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, Script, Torn
+from deploy.sandbox.tax_platform.faults import FAULTS, SLOW_ANSWER_SECONDS, BrokenOff, Script
 from deploy.sandbox.tax_platform.records import Answer
 from shared.runtime.shared_clock import SharedClock
 
@@ -25,7 +27,7 @@ STATUS = {"accepted": 202, "duplicate": 409, "rejected": 422, "not_found": 404}
 
 
 class Server:
-    """Routes of one platform. Everything it answers is on the disk first."""
+    """Routes of one platform. Whatever it answers is on the disk before."""
 
     def __init__(
         self,
@@ -58,14 +60,14 @@ class Server:
         return Starlette(routes=routes, lifespan=self._lifespan)
 
     async def submit(self, request: Request) -> Response:
-        order = _read(await request.body())
-        fault = self._script.next() or self._platform.wire_fault(order)
-        return await self._answered(fault, lambda: self._platform.submit(order))
+        draft = _read(await request.body())
+        fault = self._script.next() or self._platform.wire_fault(draft)
+        return await self._answered(fault, lambda: self._platform.submit(draft))
 
     async def submit_red(self, request: Request) -> Response:
-        order = _read(await request.body())
-        fault = self._script.next() or self._platform.wire_fault(order)
-        return await self._answered(fault, lambda: self._platform.submit_red(order))
+        draft = _read(await request.body())
+        fault = self._script.next() or self._platform.wire_fault(draft)
+        return await self._answered(fault, lambda: self._platform.submit_red(draft))
 
     async def query(self, request: Request) -> Response:
         serial = request.path_params["serial"]
@@ -121,11 +123,11 @@ class Server:
         if fault == "error_5xx":
             return JSONResponse({"state": "error"}, 503)
         if fault == "lose_request":
-            return Torn()
+            return BrokenOff()
         with self._disk.kept():
             answer = act()
         if fault == "lose_answer":
-            return Torn()
+            return BrokenOff()
         await asyncio.sleep(SLOW_ANSWER_SECONDS if fault == "slow" else 0)
         return JSONResponse(answer, STATUS.get(answer["state"], 200))
 
@@ -149,7 +151,7 @@ class Server:
 
 
 def _read(body: bytes) -> object:
-    """None for what is no JSON, which no call takes."""
+    """None for what is no JSON, which every call refuses."""
     try:
         return json.loads(body)
     except ValueError:

@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
-from deploy.ledger_cli import compare, put_right, with_database
+from deploy.cli.app import app
+from deploy.cli.ledger import compare, put_right, with_database
 from tests.integration.ledger.books import Ledger, few_at_once
 from tests.support.examples import a_refund, an_order
 

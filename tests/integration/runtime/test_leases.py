@@ -10,6 +10,8 @@ from shared.runtime.database import Database
 from shared.runtime.leases import Leased
 from tests.conftest import OpenDatabase
 
+pytestmark = pytest.mark.database
+
 NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
 TASKS = Leased("task", ("account_id", "task_id"), "t.status = 'open'", 60, also="step = 'query'")
 CLAIM = f"WITH {TASKS.claim()} SELECT c.task_id, c.tries, c.epoch, due.step AS before, c.step FROM claimed c JOIN due USING (task_id)"

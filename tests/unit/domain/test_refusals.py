@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from deploy.reference import REFUSED_BY
+from deploy.reference.refusals import REFUSED_BY
 from shared.contracts import ledger
 from shared.domain import refusals
 from shared.domain.refusals import TEXTS, Refusal, refusal_of_form, text_of

@@ -1,4 +1,4 @@
-"""A platform on a desk, with a clock that stands, and the orders for it."""
+"""A platform on a desk, with a clock that stands, and the drafts for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SELLER = {"name": "示例云计算有限公司", "tax_id": "91330106673959654P"}
 BANK = {"address": "", "phone": "", "bank_name": "", "bank_account": ""}
 
 
-def an_order(serial: str = SERIAL, name: str = "示例科技有限公司", remark: str = "") -> dict[str, Any]:
+def a_draft(serial: str = SERIAL, name: str = "示例科技有限公司", remark: str = "") -> dict[str, Any]:
     line = {"name": "*信息技术服务*云服务", "spec": "", "net_fen": 10_000, "tax_percent": 6, "tax_fen": 600}
     return {
         "serial": serial,
@@ -55,7 +55,7 @@ class Desk:
 
 
 def a_red(serial: str = RED, form_number: str = "", remark: str = "", blue_number: str = BLUE) -> dict[str, Any]:
-    line = an_order()["lines"][0] | {"net_fen": -10_000, "tax_fen": -600}
+    line = a_draft()["lines"][0] | {"net_fen": -10_000, "tax_fen": -600}
     return {
         "serial": serial,
         "blue_number": blue_number,
@@ -71,14 +71,14 @@ def a_red(serial: str = RED, form_number: str = "", remark: str = "", blue_numbe
 
 
 def with_blue(desk: Desk, name: str = "示例科技有限公司", remark: str = "") -> Desk:
-    desk.platform.submit(an_order(name=name, remark=remark))
+    desk.platform.submit(a_draft(name=name, remark=remark))
     desk.platform.finish(SERIAL, "issued")
     desk.platform.ended.clear()
     return desk
 
 
 def form_state(desk: Desk, serial: str = RED) -> str:
-    """Of the form; of a document "issued"."""
+    """Of the form; of an issued invoice "issued"."""
     answer = desk.platform.query(serial)
     return str(answer.get("form_state", answer["state"]))
 

@@ -27,12 +27,12 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from tests.unit.sandbox.desk import BLUE, BUYERS_FORM, RED, SERIAL, Desk, a_red, an_order, code, form_state, with_blue
+from tests.unit.sandbox.desk import BLUE, BUYERS_FORM, RED, SERIAL, Desk, a_draft, a_red, code, form_state, with_blue
 
 
-def a_red_order(remark: str = "") -> RedOrder:
-    order = a_red(remark=remark)
-    return RedOrder(**order | {"lines": tuple(OrderLine(**line) for line in order["lines"])})
+def a_red_draft(remark: str = "") -> RedOrder:
+    draft = a_red(remark=remark)
+    return RedOrder(**draft | {"lines": tuple(OrderLine(**line) for line in draft["lines"])})
 
 
 # on the disk
@@ -43,7 +43,7 @@ def reopened(folder: Path, at: datetime) -> tuple[Desk, Disk]:
     return Desk(disk, disk.rows, at), disk
 
 
-def test_orders_forms_and_their_clocks_are_kept_when_it_is_opened_again(tmp_path: Path) -> None:
+def test_drafts_forms_and_their_clocks_are_kept_when_it_is_opened_again(tmp_path: Path) -> None:
     desk, disk = reopened(tmp_path, datetime(2026, 11, 24, 2, tzinfo=UTC))
     with disk.kept():
         with_blue(desk, remark="BUYER_TICKED").platform.submit_red(a_red())
@@ -82,7 +82,7 @@ def test_form_numbers_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert numbers == ["33261124000000000001", "33261124000000000002"]
 
 
-def test_a_red_order_that_was_not_kept_as_a_whole_is_undone(tmp_path: Path) -> None:
+def test_a_red_draft_that_was_not_kept_as_a_whole_is_undone(tmp_path: Path) -> None:
     desk, disk = reopened(tmp_path, datetime(2026, 11, 24, 2, tzinfo=UTC))
     with disk.kept():
         with_blue(desk)
@@ -144,7 +144,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     disk = Disk(tmp_path)
     platform = Platform(disk, lambda: datetime(2026, 11, 24, 2, tzinfo=UTC), 0.0)
     with disk.kept():
-        platform.submit(an_order())
+        platform.submit(a_draft())
         platform.settle()
     callbacks = Callbacks("", "local-only")
     app = Server(platform, disk, callbacks).app()
@@ -154,8 +154,8 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     disk.close()
 
 
-async def test_an_order_is_posted_and_asked_about_like_any_invoice(client: httpx2.AsyncClient) -> None:
-    body = asdict(a_red_order(remark="BUYER_TICKED"))
+async def test_a_draft_is_posted_and_asked_about_like_any_invoice(client: httpx2.AsyncClient) -> None:
+    body = asdict(a_red_draft(remark="BUYER_TICKED"))
     taken = await client.post("/red-invoices", json=body)
     assert (taken.status_code, taken.json()) == (202, {"state": "accepted"})
     again = await client.post("/red-invoices", json=body)
@@ -171,7 +171,7 @@ async def test_an_order_is_posted_and_asked_about_like_any_invoice(client: httpx
     assert [row["of"] for row in (await client.get("/log")).json() if "of" in row] == [BLUE]
 
 
-async def test_a_buyer_enters_a_form_that_an_order_names(client: httpx2.AsyncClient) -> None:
+async def test_a_buyer_enters_a_form_that_a_draft_names(client: httpx2.AsyncClient) -> None:
     form = {"blue_number": BLUE, "form_number": BUYERS_FORM, "gross_fen": -10_600, "state": "03"}
     entered = await client.post("/ops/red-forms", json=form)
     assert (entered.status_code, entered.json()["form_state"]) == (200, "03")
@@ -193,7 +193,7 @@ async def test_a_form_that_nobody_knows_is_not_found(client: httpx2.AsyncClient)
 
 
 @pytest.mark.parametrize("fault", ["error_5xx", "slow"])
-async def test_scripted_faults_hit_red_orders_too(
+async def test_scripted_faults_hit_red_drafts_too(
     fault: str, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deploy.sandbox.tax_platform.server.SLOW_ANSWER_SECONDS", 0.01)
@@ -208,37 +208,37 @@ async def test_scripted_faults_hit_red_orders_too(
 
 def direct(*faults: str) -> tuple[DirectTaxPlatform, Platform]:
     platform = Platform(Memory(), lambda: datetime(2026, 11, 24, 2, tzinfo=UTC), 0.0)
-    platform.submit(an_order())
+    platform.submit(a_draft())
     platform.settle()
     return DirectTaxPlatform(platform, scripted(faults)), platform
 
 
-async def test_a_red_order_goes_its_way_without_a_wire() -> None:
+async def test_a_red_draft_goes_its_way_without_a_wire() -> None:
     tax, platform = direct()
-    order = a_red_order(remark="BUYER_TICKED")
-    assert await tax.submit_red(order) == Accepted()
-    assert await tax.submit_red(order) == Duplicate()
+    draft = a_red_draft(remark="BUYER_TICKED")
+    assert await tax.submit_red(draft) == Accepted()
+    assert await tax.submit_red(draft) == Duplicate()
     assert await tax.query(RED) == FormTold(platform.form_of(RED), "02")
     platform.set_form(platform.form_of(RED), "04")
     issued = await tax.query(RED)
     assert isinstance(issued, Issued)
     assert (issued.gross_fen, issued.net_fen, issued.tax_fen) == (-10_600, -10_000, -600)
-    assert isinstance(await tax.submit_red(a_red_order(remark="another")), Rejected)
+    assert isinstance(await tax.submit_red(a_red_draft(remark="another")), Rejected)
 
 
 @pytest.mark.parametrize(
     ("fault", "found"), [("lose_request", NotFound), ("error_5xx", NotFound), ("lose_answer", Issued), ("slow", Issued)]
 )
-async def test_a_red_order_without_an_answer_is_unknown_and_the_query_tells(fault: str, found: type) -> None:
+async def test_a_red_draft_without_an_answer_is_unknown_and_the_query_tells(fault: str, found: type) -> None:
     tax, _ = direct(fault)
-    assert isinstance(await tax.submit_red(a_red_order()), Unknown)
+    assert isinstance(await tax.submit_red(a_red_draft()), Unknown)
     assert isinstance(await tax.query(RED), found)
 
 
 @pytest.mark.parametrize(("trigger", "found"), [("TIMEOUT_LOST", NotFound), ("TIMEOUT_ISSUED", Issued)])
-async def test_a_trigger_in_its_remark_loses_the_first_red_order_or_its_answer(trigger: str, found: type) -> None:
+async def test_a_trigger_in_its_remark_loses_the_first_red_draft_or_its_answer(trigger: str, found: type) -> None:
     tax, _ = direct()
-    assert isinstance(await tax.submit_red(a_red_order(remark=trigger)), Unknown)
+    assert isinstance(await tax.submit_red(a_red_draft(remark=trigger)), Unknown)
     assert isinstance(await tax.query(RED), found)
-    assert isinstance(await tax.submit_red(a_red_order(remark=trigger)), Accepted | Duplicate)
+    assert isinstance(await tax.submit_red(a_red_draft(remark=trigger)), Accepted | Duplicate)
     assert isinstance(await tax.query(RED), Issued)

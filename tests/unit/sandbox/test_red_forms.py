@@ -10,8 +10,8 @@ from tests.unit.sandbox.desk import (
     RED,
     SERIAL,
     Desk,
+    a_draft,
     a_red,
-    an_order,
     code,
     form_state,
     with_blue,
@@ -84,7 +84,7 @@ def test_a_trigger_stands_in_the_buyers_name_or_in_either_remark_and_does_nothin
         [(f"{trigger} 公司", "", ""), ("公司", trigger, ""), ("公司", "", trigger)], 1
     ):
         blue, red = f"B{number:019d}", f"R{number:019d}"
-        desk.platform.submit(an_order(blue, name=name, remark=blue_remark))
+        desk.platform.submit(a_draft(blue, name=name, remark=blue_remark))
         desk.wait()
         issued = desk.platform.query(blue)
         assert (issued["state"], issued["gross_fen"]) == ("issued", 10_600)
@@ -92,7 +92,7 @@ def test_a_trigger_stands_in_the_buyers_name_or_in_either_remark_and_does_nothin
         assert form_state(desk, red) == "02"
 
 
-def test_the_trigger_of_the_red_order_comes_before_the_blue_ones_and_beside_any_other(desk: Desk) -> None:
+def test_the_trigger_of_the_red_draft_comes_before_the_blue_ones_and_beside_any_other(desk: Desk) -> None:
     with_blue(desk, remark="SLOW BUYER_TICKED").platform.submit_red(a_red(remark="TIMEOUT_LOST BUYER_REFUSES"))
     desk.wait()
     assert form_state(desk) == "05"
@@ -102,7 +102,7 @@ def test_the_trigger_of_the_red_order_comes_before_the_blue_ones_and_beside_any_
 
 
 @pytest.mark.parametrize("state", DEAD)
-def test_a_form_that_ends_never_becomes_a_document(state: str, red_desk: Desk) -> None:
+def test_a_form_that_ends_never_becomes_an_invoice(state: str, red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     for _ in range(2):
         assert red_desk.platform.set_form(red_desk.platform.form_of(RED), state)["form_state"] == state
@@ -113,7 +113,7 @@ def test_a_form_that_ends_never_becomes_a_document(state: str, red_desk: Desk) -
     assert [row["serial"] for row in red_desk.issued()] == [SERIAL]
 
 
-def test_a_document_that_exists_cannot_be_taken_back(red_desk: Desk) -> None:
+def test_an_invoice_that_exists_cannot_be_taken_back(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     red_desk.wait()
     assert red_desk.platform.set_form(red_desk.platform.form_of(RED), "09")["form_state"] == "01"
@@ -144,7 +144,7 @@ def test_a_form_is_set_to_a_state_there_is_and_has_to_be_known(red_desk: Desk) -
 
 
 @pytest.mark.parametrize("state", ["03", *CONFIRMED])
-def test_an_order_with_the_buyers_form_confirms_it_and_is_issued_after_the_usual_delay(
+def test_a_draft_with_the_buyers_form_confirms_it_and_is_issued_after_the_usual_delay(
     state: str, red_desk: Desk
 ) -> None:
     told = red_desk.platform.enter_form(BLUE, BUYERS_FORM, -10_600, state)
@@ -168,7 +168,7 @@ def test_a_trigger_means_the_sellers_form_not_the_buyers(desk: Desk) -> None:
     assert form_state(desk) == "issued"
 
 
-def test_a_form_that_awaits_the_buyer_awaits_it_with_an_order_too(red_desk: Desk) -> None:
+def test_a_form_that_awaits_the_buyer_awaits_it_with_a_draft_too(red_desk: Desk) -> None:
     red_desk.platform.enter_form(BLUE, BUYERS_FORM, -10_600, "02")
     red_desk.platform.submit_red(a_red(form_number=BUYERS_FORM))
     red_desk.wait()
@@ -178,7 +178,7 @@ def test_a_form_that_awaits_the_buyer_awaits_it_with_an_order_too(red_desk: Desk
     assert form_state(red_desk) == "issued"
 
 
-def test_a_form_without_an_order_waits_and_nobody_is_told_of_its_end(red_desk: Desk) -> None:
+def test_a_form_without_a_draft_waits_and_nobody_is_told_of_its_end(red_desk: Desk) -> None:
     red_desk.platform.enter_form(BLUE, BUYERS_FORM, -10_600)
     assert red_desk.platform.set_form(BUYERS_FORM, "04")["form_state"] == "04"
     red_desk.wait(HOUR)
@@ -216,7 +216,7 @@ def test_a_form_for_another_amount_is_refused_with_both_and_stays_free(gross_fen
     assert red_desk.platform.submit_red(a_red(form_number="3301")) == {"state": "accepted"}
 
 
-def test_a_form_serves_one_order(red_desk: Desk) -> None:
+def test_a_form_serves_one_draft(red_desk: Desk) -> None:
     red_desk.platform.enter_form(BLUE, BUYERS_FORM, -10_600)
     red_desk.platform.submit_red(a_red(form_number=BUYERS_FORM))
     assert code(red_desk.platform.submit_red(a_red(OTHER_RED, BUYERS_FORM))) == "BLUE_ALREADY_RED"

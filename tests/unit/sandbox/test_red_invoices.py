@@ -16,8 +16,8 @@ from tests.unit.sandbox.desk import (
     SELLER,
     SERIAL,
     Desk,
+    a_draft,
     a_red,
-    an_order,
     code,
     form_state,
     with_blue,
@@ -26,7 +26,7 @@ from tests.unit.sandbox.desk import (
 Change = Callable[[dict[str, Any]], object]
 
 
-# one order
+# one draft
 
 
 def test_a_form_that_nobody_has_to_confirm_is_issued_after_the_usual_delay(red_desk: Desk) -> None:
@@ -50,14 +50,14 @@ def test_a_form_that_nobody_has_to_confirm_is_issued_after_the_usual_delay(red_d
     }
 
 
-def test_what_is_told_of_a_red_order_can_be_understood(red_desk: Desk) -> None:
+def test_what_is_told_of_a_red_draft_can_be_understood(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     assert understood(red_desk.platform.query(RED)) == FormTold("33261124000000000001", "01")
     red_desk.wait()
     assert isinstance(understood(red_desk.platform.query(RED)), Issued)
 
 
-def test_the_log_has_the_call_and_the_document_with_its_blue_number(red_desk: Desk) -> None:
+def test_the_log_has_the_call_and_the_invoice_with_its_blue_number(red_desk: Desk) -> None:
     before = len(red_desk.rows())
     red_desk.platform.submit_red(a_red())
     red_desk.wait()
@@ -104,7 +104,7 @@ def test_a_test_may_issue_it_at_once_and_choose_the_number(remark: str, state: s
     assert red_desk.platform.set_form(red_desk.platform.form_of(RED), "09")["form_state"] == state, "taken as confirmed"
 
 
-def test_a_red_order_cannot_be_cancelled_and_its_document_is_no_blue_invoice(red_desk: Desk) -> None:
+def test_a_red_draft_cannot_be_cancelled_and_it_is_no_blue_invoice(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     assert red_desk.platform.cancel(RED) == {"state": "too_late"}
     red_desk.wait()
@@ -166,7 +166,7 @@ WRONG: dict[str, tuple[str, str, Change]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_an_order_that_breaks_a_rule_is_refused_with_the_value_and_leaves_its_serial_free(
+def test_a_draft_that_breaks_a_rule_is_refused_with_the_value_and_leaves_its_serial_free(
     what: str, red_desk: Desk
 ) -> None:
     expected, value, change = WRONG[what]
@@ -180,8 +180,8 @@ def test_an_order_that_breaks_a_rule_is_refused_with_the_value_and_leaves_its_se
     assert red_desk.platform.form_of(RED) == "33261124000000000001", "a refusal enters no form"
 
 
-@pytest.mark.parametrize("thing", [None, [], "order", 7, {}])
-def test_what_is_no_order_is_refused(thing: object, desk: Desk) -> None:
+@pytest.mark.parametrize("thing", [None, [], "draft", 7, {}])
+def test_what_is_no_draft_is_refused(thing: object, desk: Desk) -> None:
     assert code(desk.platform.submit_red(thing)) == "FORMAT"
 
 
@@ -197,19 +197,19 @@ def test_a_line_may_be_for_nothing(red_desk: Desk) -> None:
 
 
 def test_a_blue_invoice_that_is_not_issued_yet_is_unknown(desk: Desk) -> None:
-    desk.platform.submit(an_order())
+    desk.platform.submit(a_draft())
     assert code(desk.platform.submit_red(a_red())) == "BLUE_UNKNOWN"
     desk.wait()
     assert desk.platform.submit_red(a_red()) == {"state": "accepted"}, "due is issued, though nobody asked"
 
 
-def test_what_was_issued_counts_not_what_was_ordered(desk: Desk) -> None:
+def test_what_was_issued_counts_not_what_was_submitted(desk: Desk) -> None:
     with_blue(desk, remark="AMOUNT_SHIFT")
     assert code(desk.platform.submit_red(a_red())) == "RED_AMOUNTS"
 
 
 @pytest.mark.parametrize("wait_seconds", [0.0, 1.0])
-def test_a_blue_invoice_has_one_live_red_order_or_one_red_document(wait_seconds: float, red_desk: Desk) -> None:
+def test_a_blue_invoice_has_one_live_red_draft_or_one_red_invoice(wait_seconds: float, red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     red_desk.wait(wait_seconds)
     answer = red_desk.platform.submit_red(a_red(OTHER_RED))
@@ -231,7 +231,7 @@ def test_once_the_form_is_dead_another_serial_may_come(red_desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wait_seconds", [0.0, 1.0])
-def test_the_same_order_again_is_a_duplicate_and_another_one_is_refused(wait_seconds: float, red_desk: Desk) -> None:
+def test_the_same_draft_again_is_a_duplicate_and_another_one_is_refused(wait_seconds: float, red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     red_desk.wait(wait_seconds)
     assert red_desk.platform.submit_red(a_red()) == {"state": "duplicate"}
@@ -244,7 +244,7 @@ def test_the_same_order_again_is_a_duplicate_and_another_one_is_refused(wait_sec
 
 
 @pytest.mark.parametrize("remark", ["", "with other words"])
-def test_after_its_form_died_a_serial_gets_a_new_one_and_one_document_at_most(remark: str, red_desk: Desk) -> None:
+def test_after_its_form_died_a_serial_gets_a_new_one_and_one_invoice_at_most(remark: str, red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     first = red_desk.platform.form_of(RED)
     red_desk.platform.set_form(first, "08")
@@ -255,25 +255,25 @@ def test_after_its_form_died_a_serial_gets_a_new_one_and_one_document_at_most(re
     red_desk.wait()
     red_desk.platform.settle()
     assert [row["serial"] for row in red_desk.issued()] == [SERIAL, RED]
-    assert red_desk.platform.ended == [RED, RED], "of the form, and of the document"
+    assert red_desk.platform.ended == [RED, RED], "of the form, and of the invoice"
 
 
-def test_a_refused_order_leaves_the_dead_form_of_its_serial(red_desk: Desk) -> None:
+def test_a_refused_draft_leaves_the_dead_form_of_its_serial(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     red_desk.platform.set_form(red_desk.platform.form_of(RED), "08")
     assert code(red_desk.platform.submit_red(a_red(blue_number="9" * 20))) == "BLUE_UNKNOWN"
     assert form_state(red_desk) == "08"
 
 
-def test_blue_and_red_orders_share_their_serials(red_desk: Desk) -> None:
+def test_blue_and_red_drafts_share_their_serials(red_desk: Desk) -> None:
     assert code(red_desk.platform.submit_red(a_red(SERIAL))) == "SERIAL_REUSED"
     red_desk.platform.submit_red(a_red())
-    assert code(red_desk.platform.submit(an_order(RED))) == "SERIAL_REUSED"
+    assert code(red_desk.platform.submit(a_draft(RED))) == "SERIAL_REUSED"
     red_desk.platform.set_form(red_desk.platform.form_of(RED), "08")
-    assert code(red_desk.platform.submit(an_order(RED))) == "SERIAL_REUSED"
+    assert code(red_desk.platform.submit(a_draft(RED))) == "SERIAL_REUSED"
 
 
-def test_a_document_stays_as_it_is_however_often_and_late_it_is_asked_for(red_desk: Desk) -> None:
+def test_an_invoice_stays_as_it_is_however_often_and_late_it_is_asked_for(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
     red_desk.wait()
     assert red_desk.platform.query(RED) == red_desk.platform.query(RED)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 RULES = ROOT / "docs" / "rules.md"
 CODE = re.compile(r"\b[RD]-\d+\b")
 ROW = re.compile(r"^\| ([RD]-\d+) \| ([^|\n]*[^|\s]) \|[^|\n]*\|$", re.MULTILINE)
@@ -16,7 +16,7 @@ FILES_MAX = 4
 NOT_IN_CODE = "tests or documentation only"
 
 
-def rules() -> str:
+def page() -> str:
     """docs/rules.md as it has to be now."""
     return with_places(RULES.read_text(encoding="utf-8"), cited(*FOLDERS))
 

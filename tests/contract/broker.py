@@ -1,6 +1,4 @@
-"""What the contract tests stand on: fresh topics and groups on a shared broker, readers whose handler a test holds in its hand,
-and a look at what the broker itself has kept.
-"""
+"""A real broker as one test sees it: topics and groups of its own, readers whose handler it controls, and what the broker has kept."""
 
 import asyncio
 import inspect
@@ -62,7 +60,7 @@ def never(_: Sequence[Record]) -> Exception | None:
 
 @dataclass
 class Handler:
-    """A handler in a test's hand: it notes what it was given, may wait at a gate, and fails when it is told to."""
+    """A handler that the test controls: it notes what it was given, may wait at a gate, and fails when it is told to."""
 
     given: list[list[Record]] = field(default_factory=list)
     done: list[Record] = field(default_factory=list)
@@ -100,8 +98,8 @@ class Handler:
 
 
 @dataclass
-class Bench:
-    """One test's corner of a cluster: names nobody else uses, and everything closed at its end."""
+class Broker:
+    """A broker for one test: names of topics and groups that no other test uses, and everything closed at its end."""
 
     bootstrap: str
     admin: AIOKafkaAdminClient
@@ -197,7 +195,7 @@ def _record(part: TopicPartition, offset: int, key: bytes | None, value: bytes |
 
 
 @asynccontextmanager
-async def bench_on(bootstrap: str) -> AsyncIterator[Bench]:
+async def broker_on(bootstrap: str) -> AsyncIterator[Broker]:
     async with AsyncExitStack() as stack:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         stack.push_async_callback(admin.close)
@@ -205,7 +203,7 @@ async def bench_on(bootstrap: str) -> AsyncIterator[Bench]:
         producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0)
         stack.push_async_callback(producer.stop)
         await producer.start()
-        yield Bench(bootstrap, admin, producer, stack, f"test-{next(_numbers)}")
+        yield Broker(bootstrap, admin, producer, stack, f"test-{next(_numbers)}")
 
 
 async def crash(transport: KafkaTransport) -> None:

@@ -1,0 +1,12 @@
+"""Every command of `kaipiao` on one page."""
+
+import typer
+
+from deploy.cli import api_keys, clock, ledger, parked, status
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kaipiao, for operators.")
+app.add_typer(parked.app, name="parked")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(clock.app, name="clock")
+app.add_typer(api_keys.app, name="api-keys")
+app.command("status")(status.status)
