@@ -4,40 +4,20 @@ An enterprise with a credit code that fails its check is registered all the same
 mended by registering again. Its title shows a finding, and invoicing, which checks what it is sent, refuses with BAD_TAX_ID.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged, RelationChanged
+from services.title.accounts.rules import Account, Seal
+from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
 from shared.contracts.message import Message
-from shared.contracts.titles import (
-    AccountStatusChanged,
-    MemberChanged,
-    RecipientChanged,
-    SealingKeyIssued,
-    TitleChanged,
-)
+from shared.contracts.titles import TitleChanged
 from shared.domain.credit_code import check_credit_code
 from shared.domain.finding import Finding
 
 INDIVIDUAL = "个人"
 """The default title of a natural person is this word, not the name."""
 SEALED = ("name", "tax_id", "address", "phone", "bank_name", "bank_account")
-
-Seal = Callable[[str, str], str]
-"""From a wrapped key and a text to the sealed value."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """`registered_at` is the business time of the latest registration, None before the first."""
-
-    account_id: int
-    status: str
-    version: int
-    wrapped_key: str
-    registered_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -90,11 +70,6 @@ def finding(kind: str, tax_id: str | None) -> Finding | None:
     return None if kind == "individual" or tax_id is None else check_credit_code(tax_id)
 
 
-def key_issued(account: Account, fresh: bool) -> list[Message]:
-    """Before everything that is sealed with it; once."""
-    return [SealingKeyIssued(account_id=account.account_id, wrapped_key=account.wrapped_key)] if fresh else []
-
-
 def titles_changed(account: Account, titles: Sequence[Title], seal: Seal) -> list[Message]:
     return [_title_changed(account, title, seal) for title in titles]
 
@@ -105,27 +80,3 @@ def _title_changed(account: Account, title: Title, seal: Seal) -> TitleChanged:
     }
     plain = {"title_id": title.title_id, "version": title.version, "status": title.status, "kind": title.kind}
     return TitleChanged.model_validate({"account_id": account.account_id} | plain | sealed)
-
-
-def recipient_changed(account: Account, fact: AccountRegistered, changed: bool, seal: Seal) -> list[Message]:
-    """Told in full; nothing when a later registration has named another recipient."""
-    if not changed:
-        return []
-    mailbox, mobile = (
-        None if text is None else seal(account.wrapped_key, text) for text in (fact.mailbox, fact.mobile)
-    )
-    return [RecipientChanged(account_id=account.account_id, version=account.version, mailbox=mailbox, mobile=mobile)]
-
-
-def status_changed(account: Account) -> list[Message]:
-    return [
-        AccountStatusChanged.model_validate(
-            {"account_id": account.account_id, "version": account.version, "status": account.status}
-        )
-    ]
-
-
-def member_changed(fact: RelationChanged, version: int | None) -> list[Message]:
-    """Nothing when a later word about the two was here before."""
-    said = {"account_id": fact.account_id, "member_id": fact.member_id, "permissions": fact.permissions}
-    return [] if version is None else [MemberChanged.model_validate(said | {"version": version})]
