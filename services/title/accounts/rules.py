@@ -1,4 +1,4 @@
-"""An account: whether it is open, and the key and the version of everything that is published about it."""
+"""An account: whether it is open, the key that its personal data is sealed with, and the version of what is published about it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +22,12 @@ class Account:
     registered_at: datetime | None
 
 
-def key_issued(account: Account, fresh: bool) -> list[Message]:
-    """Before everything that is sealed with it; once."""
-    return [SealingKeyIssued(account_id=account.account_id, wrapped_key=account.wrapped_key)] if fresh else []
+def key_issued(account: Account) -> list[Message]:
+    """Once, with the first version, and before everything that is sealed with it."""
+    issued = SealingKeyIssued(account_id=account.account_id, wrapped_key=account.wrapped_key)
+    return [issued] if account.version == 1 else []
 
 
 def status_changed(account: Account) -> list[Message]:
-    return [
-        AccountStatusChanged.model_validate(
-            {"account_id": account.account_id, "version": account.version, "status": account.status}
-        )
-    ]
+    told = {"account_id": account.account_id, "version": account.version, "status": account.status}
+    return [AccountStatusChanged.model_validate(told)]

@@ -6,34 +6,42 @@ from asyncpg import Connection, Record
 
 from services.title.accounts.rules import Account
 
+ACCOUNT = "account_id, status, version, wrapped_key, registered_at"
 
-async def next_version(
-    db: Connection,
-    account_id: int,
-    wrapped_key: str,
-    status: str | None,
-    registered_at: datetime | None,
-    now: datetime,
-) -> tuple[Account, bool]:
-    """The account at its next version, and whether it is new. `wrapped_key` is used only if it is; a closed account stays closed,
-    and of all registrations the latest counts."""
+
+async def registered(db: Connection, account_id: int, new_key: str, registered_at: datetime, now: datetime) -> Account:
+    """The account at its next version. `new_key` is kept only if it is new; of all registrations the latest counts."""
     row = await db.fetchrow(
-        """
+        f"""
         INSERT INTO account AS a (account_id, status, version, wrapped_key, registered_at, changed_at)
-        VALUES ($1, coalesce($3, 'open'), 1, $2, $4, $5)
-        ON CONFLICT (account_id) DO UPDATE SET version = a.version + 1, changed_at = $5,
-            status = CASE WHEN a.status = 'closed' THEN 'closed' ELSE coalesce($3, a.status) END,
-            registered_at = greatest(a.registered_at, $4)
-        RETURNING account_id, status, version, wrapped_key, registered_at
+        VALUES ($1, 'open', 1, $2, $3, $4)
+        ON CONFLICT (account_id) DO UPDATE SET version = a.version + 1, changed_at = excluded.changed_at,
+            registered_at = greatest(a.registered_at, excluded.registered_at)
+        RETURNING {ACCOUNT}
         """,
         account_id,
-        wrapped_key,
-        status,
+        new_key,
         registered_at,
         now,
     )
     assert row is not None
-    return Account(**row), row["version"] == 1
+    return Account(**row)
+
+
+async def closed(db: Connection, account_id: int, new_key: str, now: datetime) -> Account:
+    """The account at its next version, closed for good. `new_key` is kept only if it is new."""
+    row = await db.fetchrow(
+        f"""
+        INSERT INTO account AS a (account_id, status, version, wrapped_key, changed_at) VALUES ($1, 'closed', 1, $2, $3)
+        ON CONFLICT (account_id) DO UPDATE SET status = 'closed', version = a.version + 1, changed_at = excluded.changed_at
+        RETURNING {ACCOUNT}
+        """,
+        account_id,
+        new_key,
+        now,
+    )
+    assert row is not None
+    return Account(**row)
 
 
 async def account(db: Connection, account_id: int) -> Record | None:

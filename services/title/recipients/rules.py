@@ -6,9 +6,9 @@ from shared.contracts.message import Message
 from shared.contracts.titles import RecipientChanged
 
 
-def recipient_changed(account: Account, fact: AccountRegistered, changed: bool, seal: Seal) -> list[Message]:
+def recipient_changed(account: Account, fact: AccountRegistered, kept: bool, seal: Seal) -> list[Message]:
     """Told in full; nothing when a later registration has named another recipient."""
-    if not changed:
+    if not kept:
         return []
     mailbox, mobile = (
         None if text is None else seal(account.wrapped_key, text) for text in (fact.mailbox, fact.mobile)

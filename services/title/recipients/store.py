@@ -6,9 +6,9 @@ from services.title.accounts.rules import Account
 from shared.contracts.accounts import AccountRegistered
 
 
-async def set_recipient(db: Connection, account: Account, fact: AccountRegistered) -> bool:
-    """Whether this is the recipient now: a later one stays."""
-    changed = await db.fetchval(
+async def keep_recipient(db: Connection, account: Account, fact: AccountRegistered) -> bool:
+    """Whether it was kept: one that was said later stays."""
+    kept = await db.fetchval(
         """
         INSERT INTO recipient AS r (account_id, version, mailbox, mobile, said_at) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = excluded.mailbox,
@@ -21,7 +21,7 @@ async def set_recipient(db: Connection, account: Account, fact: AccountRegistere
         fact.mobile,
         fact.occurred_at,
     )
-    return changed is not None
+    return kept is not None
 
 
 async def recipient(db: Connection, account_id: int) -> Record | None:

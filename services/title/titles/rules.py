@@ -5,7 +5,7 @@ mended by registering again. Its title shows a finding, and invoicing, which che
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from services.title.accounts.rules import Account, Seal
@@ -18,6 +18,19 @@ from shared.domain.finding import Finding
 INDIVIDUAL = "个人"
 """The default title of a natural person is this word, not the name."""
 SEALED = ("name", "tax_id", "address", "phone", "bank_name", "bank_account")
+
+
+@dataclass(frozen=True)
+class NewTitle:
+    """What a title says."""
+
+    kind: str
+    name: str
+    tax_id: str | None
+    address: str | None
+    phone: str | None
+    bank_name: str | None
+    bank_account: str | None
 
 
 @dataclass(frozen=True)
@@ -35,21 +48,30 @@ class Title:
     bank_name: str | None
     bank_account: str | None
 
+    def says(self, other: NewTitle) -> bool:
+        return all(getattr(self, field.name) == getattr(other, field.name) for field in fields(NewTitle))
+
 
 @dataclass(frozen=True)
-class NewTitle:
-    kind: str
-    name: str
-    tax_id: str | None
-    address: str | None
-    phone: str | None
-    bank_name: str | None
-    bank_account: str | None
+class TitleChange:
+    """What a registration does to the titles of its account."""
+
+    retired: tuple[Title, ...] = ()
+    added: tuple[NewTitle, ...] = ()
 
 
-def title_after(account: Account, fact: AccountRegistered | RegistrationChanged) -> NewTitle | None:
-    """The title that this registration gives; None if a later one came first. Of two of the same moment the last to arrive counts."""
-    return default_title(fact.registration) if fact.occurred_at == account.registered_at else None
+NO_CHANGE = TitleChange()
+
+
+def follow_registration(
+    account: Account, active: Sequence[Title], fact: AccountRegistered | RegistrationChanged
+) -> TitleChange:
+    """The title that was registered replaces the active one, unless a later registration is known or both say the same. Of two
+    registrations of the same moment the last to arrive counts."""
+    title = default_title(fact.registration)
+    if fact.occurred_at != account.registered_at or any(one.says(title) for one in active):
+        return NO_CHANGE
+    return TitleChange(retired=tuple(active), added=(title,))
 
 
 def default_title(registration: Registration) -> NewTitle:

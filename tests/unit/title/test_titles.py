@@ -1,6 +1,6 @@
 """From a registration to a title: who is called what, what is wrong with a code, and which registration counts."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,16 @@ import pytest
 
 from services.title.accounts.rules import Account, key_issued, status_changed
 from services.title.recipients.rules import recipient_changed
-from services.title.titles.rules import INDIVIDUAL, NewTitle, Title, default_title, finding, title_after, titles_changed
+from services.title.titles.rules import (
+    INDIVIDUAL,
+    NO_CHANGE,
+    Title,
+    TitleChange,
+    default_title,
+    finding,
+    follow_registration,
+    titles_changed,
+)
 from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
 from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
 
@@ -82,14 +91,24 @@ def test_a_registration_counts_unless_a_later_one_is_known(minutes: int, counts:
     fact = RegistrationChanged(
         account_id=1, occurred_at=NOW + timedelta(minutes=minutes), registration=registration(name="新名称")
     )
-    title = title_after(OPEN, fact)
-    assert title == (default_title(fact.registration) if counts else None)
-    assert (title is None) or isinstance(title, NewTitle)
+    change = follow_registration(OPEN, [BARE], fact)
+    assert change == (TitleChange((BARE,), (default_title(fact.registration),)) if counts else NO_CHANGE)
+
+
+def test_the_first_title_replaces_none() -> None:
+    fact = registered()
+    assert follow_registration(OPEN, [], fact) == TitleChange((), (default_title(fact.registration),))
+
+
+def test_a_registration_that_says_the_same_changes_nothing() -> None:
+    fact = RegistrationChanged(account_id=1, occurred_at=NOW, registration=registration(name="示例", **FULL))
+    assert follow_registration(OPEN, [COMPLETE], fact) == NO_CHANGE
+    assert follow_registration(OPEN, [replace(COMPLETE, phone="0571-2")], fact) != NO_CHANGE
 
 
 def test_a_new_account_gets_its_key_and_an_old_one_does_not() -> None:
-    assert key_issued(OPEN, fresh=True) == [SealingKeyIssued(account_id=1, wrapped_key="key")]
-    assert key_issued(OPEN, fresh=False) == []
+    assert key_issued(replace(OPEN, version=1)) == [SealingKeyIssued(account_id=1, wrapped_key="key")]
+    assert key_issued(OPEN) == []
 
 
 def test_a_title_is_told_in_full_sealed_with_the_key_of_its_account() -> None:
@@ -107,9 +126,9 @@ def test_what_a_title_does_not_have_is_not_sealed() -> None:
 
 
 def test_a_recipient_is_told_sealed_or_not_at_all() -> None:
-    (told,) = recipient_changed(OPEN, registered(), changed=True, seal=seal)
+    (told,) = recipient_changed(OPEN, registered(), kept=True, seal=seal)
     assert told == RecipientChanged(account_id=1, version=4, mailbox=seal("key", "a@b.example"), mobile=None)
-    assert recipient_changed(OPEN, registered(), changed=False, seal=seal) == []
+    assert recipient_changed(OPEN, registered(), kept=False, seal=seal) == []
 
 
 @pytest.mark.parametrize("status", ["open", "closed"])
