@@ -39,9 +39,9 @@ from services.invoicing.adapters.port import (
 )
 from services.invoicing.adapters.tax_platform import HttpTaxPlatform
 from services.invoicing.domain.parts import QUOTA_EXCEEDED
-from services.notification.adapters import port as notes
-from services.notification.adapters.mail import SmtpMailSender
-from services.notification.adapters.sms import HttpSmsSender
+from services.notification.channels import port as notes
+from services.notification.channels.adapters.mail import SmtpMailSender
+from services.notification.channels.adapters.sms import HttpSmsSender
 from shared.domain.calendar import SHANGHAI
 
 CHECKOUT = Path(__file__).parent.parent.parent

@@ -19,8 +19,8 @@ from services.invoicing.domain.credit_notes import CreditAsk, TakenCredit
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
 from services.invoicing.handlers import cancel_request, platform_called, request_credit_note, request_invoice
 from services.ledger.app import build as ledger
-from services.notification.adapters.port import Mail, Outcome, Sent, Sms
 from services.notification.app import notification
+from services.notification.channels.port import Mail, Outcome, Sent, Sms
 from services.title.app import build as title
 from shared.contracts.accounts import AccountRegistered, Registration
 from shared.domain.credit_code import check_character

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notification import handlers, store
-from services.notification.adapters.port import Outcome, Refused, Sent, Unknown
 from services.notification.app import MIGRATIONS
-from services.notification.domain import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
+from services.notification.channels.port import Outcome, Refused, Sent, Unknown
+from services.notification.notices import handlers, store
+from services.notification.notices.rules import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
+from services.notification.recipients import handlers as recipients
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,
@@ -162,9 +163,11 @@ async def came(database: Database, due: Due, outcome: Outcome | NoAddress) -> li
 async def told(database: Database) -> Database:
     """A mail is due, and the account has said where to write to."""
     async with database.transaction() as db:
-        await handlers.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
-        await handlers.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
-        await handlers.recipient_changed(RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW)
+        await recipients.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
+        await recipients.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
+        await recipients.recipient_changed(
+            RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW
+        )
         await handlers.invoice_files_stored(STORED, db, NOW)
     return database
 

@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx2
 
-from services.notification.adapters.port import Outcome, Refused, Sent, Sms, Unknown
+from services.notification.channels.port import Outcome, Refused, Sent, Sms, Unknown
 
 SEND_SECONDS = 10.0
 NEVER = (400, 422)

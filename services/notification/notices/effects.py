@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from services.notification.adapters.port import Attachment, Mail, MailSender, Outcome, Sms, SmsSender
-from services.notification.domain import Due, NoAddress
+from services.notification.channels.port import Attachment, Mail, MailSender, Outcome, Sms, SmsSender
+from services.notification.notices.rules import Due, NoAddress
 from shared.runtime.objects import ObjectStore
 
 Unseal = Callable[[str, str], str]

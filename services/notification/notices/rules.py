@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.notification import texts
-from services.notification.adapters.port import Outcome, Refused, Sent
+from services.notification.channels.port import Outcome, Refused, Sent
+from services.notification.notices import texts
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,

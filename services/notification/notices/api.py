@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.notification import store
+from services.notification.notices import store
 from shared.contracts.http.notification import NotificationView
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.service import Runtime

@@ -9,7 +9,7 @@ from typing import Self
 
 import aiosmtplib
 
-from services.notification.adapters.port import Mail, Outcome, Refused, Sent, Unknown
+from services.notification.channels.port import Mail, Outcome, Refused, Sent, Unknown
 from shared.domain.remark import safe_in_header
 
 SEND_SECONDS = 20.0

@@ -1,4 +1,4 @@
-"""Every statement of notification: copies of title's facts, what is to be told, and what became of it."""
+"""Every statement about notices: what is to be told, and what became of it."""
 
 import json
 from collections.abc import Sequence
@@ -6,34 +6,11 @@ from datetime import datetime, timedelta
 
 from asyncpg import Connection, Record
 
-from services.notification.domain import LEASE_SECONDS, Change, Due, Ended, New
+from services.notification.notices.rules import LEASE_SECONDS, Change, Due, Ended, New
 from shared.contracts.invoicing import InvoiceFile
-from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 
 PAGE_MAX = 200
 ENDED = "account_id, notification_id, channel, kind, request_id, reason"
-
-
-async def keep_key(db: Connection, fact: SealingKeyIssued) -> None:
-    await db.execute(
-        "INSERT INTO sealing_key (account_id, wrapped_key) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING",
-        fact.account_id,
-        fact.wrapped_key,
-    )
-
-
-async def keep_recipient(db: Connection, fact: RecipientChanged) -> None:
-    await db.execute(
-        """
-        INSERT INTO recipient AS r (account_id, version, mailbox, mobile) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = excluded.mailbox, mobile = excluded.mobile
-        WHERE r.version < excluded.version
-        """,
-        fact.account_id,
-        fact.version,
-        fact.mailbox,
-        fact.mobile,
-    )
 
 
 async def add(db: Connection, news: Sequence[New], now: datetime) -> list[Ended]:
