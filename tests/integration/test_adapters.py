@@ -520,7 +520,7 @@ async def mail_server(**answers: str) -> AsyncIterator[SmtpMailSender]:
     ],
 )
 async def test_only_what_is_said_of_this_mail_for_good_refuses_it(
-    answers: dict[str, str], outcome: notes.Outcome
+    answers: dict[str, str], outcome: notes.SendAnswer
 ) -> None:
     async with mail_server(**answers) as sender:
         assert await sender.send(MAIL) == outcome
