@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from deploy.demo.client import eventually
 from services.gateway.app import build
-from services.gateway.forwarding import ANSWER_SECONDS
+from services.gateway.owners.forwarding import ANSWER_SECONDS
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport

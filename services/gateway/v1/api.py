@@ -1,21 +1,18 @@
 """The public API. Every route belongs to the account of the caller's key; the table below says who owns what is behind it."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from services.gateway import handlers, store
-from services.gateway.domain import PREFIX, bearer, hash_of, new_key
-from services.gateway.forwarding import Call, Owners, quoted
+from services.gateway.callers.api import caller
+from services.gateway.owners.forwarding import Call, Owners, quoted
 from shared.contracts.http.ledger import Term
 from shared.contracts.intents import CreditNoteRequest, DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceNumber
-from shared.contracts.message import AccountId, Id, Number
+from shared.contracts.message import Id, Number
 from shared.runtime.service import Runtime
-from shared.runtime.web import Problem
 
 READS = {
     "/account": ("title", "", "The account and where word is sent"),
@@ -53,21 +50,9 @@ READS = {
 FileForm = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 
 
-class KeyWanted(BaseModel):
-    account_id: AccountId
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
-
-
-class KeyMade(BaseModel):
-    """Shown once."""
-
-    account_id: int
-    api_key: str
-
-
-def public_routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
+def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     router = APIRouter(prefix="/v1")
-    account = Depends(_account(runtime))
+    account = Depends(caller(runtime))
 
     for path, (owner, behind, summary) in READS.items():
         checks = [check for name, check in CHECKS.items() if f"{{{name}}}" in behind]
@@ -144,32 +129,3 @@ def _reader(owners: Owners, owner: str, behind: str, account: int) -> Callable[.
         return await owners.forward(Call(owner, "GET", path, request.query_params.multi_items()))
 
     return read
-
-
-def _account(runtime: Runtime) -> Callable[..., Awaitable[int]]:
-    async def account(authorization: Annotated[str, Header()] = "") -> int:
-        secret = bearer(authorization)
-        if secret is not None:
-            async with runtime.read() as db:
-                account_id = await store.account_of(db, hash_of(secret))
-            if account_id is not None:
-                return account_id
-        detail = (
-            "Send `Authorization: Bearer kp_…` with an API key of your account; `kaipiao api-keys create` makes one."
-        )
-        raise Problem(401, "UNAUTHORIZED", "No valid API key", detail, headers={"WWW-Authenticate": "Bearer"})
-
-    return account
-
-
-def operator_routes(runtime: Runtime) -> APIRouter:
-    """For operators, who hold the service token."""
-    router = APIRouter(prefix="/ops")
-
-    @router.post("/api-keys", status_code=201, include_in_schema=False)
-    async def make_key(wanted: KeyWanted) -> KeyMade:
-        secret = PREFIX + secrets.token_urlsafe(32)
-        await runtime.intent(handlers.add_key, new_key(secret, wanted.account_id, wanted.name))
-        return KeyMade(account_id=wanted.account_id, api_key=secret)
-
-    return router
