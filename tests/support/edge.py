@@ -35,6 +35,9 @@ PDF_HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
+OF_TOMORROW = b'[ {"title_id": 7,\n  "a_field_of_tomorrow": 1.0} ]'
+"""What a newer owner may answer, written as nobody here would."""
+
 
 @dataclass
 class Gateway:
@@ -59,7 +62,7 @@ class Gateway:
 
 
 async def owner(request: Request) -> Response:
-    """Answers for every owner: echoes, hands out a file, says no, hangs up, or is silent until the caller gives up."""
+    """Answers for every owner: echoes, hands out a file or what no model knows, says no, or is silent until the caller gives up."""
     request.app.state.seen.append(request)
     path = request.scope["path"]
     if path.endswith("/items/O404"):
@@ -67,6 +70,8 @@ async def owner(request: Request) -> Response:
         return JSONResponse(problem, 404, media_type="application/problem+json")
     if path.endswith("/files/pdf"):
         return Response(PDF, headers=PDF_HEADERS)
+    if path.endswith("/titles"):
+        return Response(OF_TOMORROW, media_type="application/json")
     body = (await request.body()).decode()
     if path.endswith("/cash") or '"numbers":["SILENT"]' in body:
         while (await request.receive())["type"] != "http.disconnect":

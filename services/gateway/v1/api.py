@@ -1,52 +1,27 @@
-"""The public API. Every route belongs to the account of the caller's key; the table below says who owns what is behind it."""
+"""The public API. Every route belongs to the account of the caller's key, and an owner's answer goes through as it is: the models
+say what it shows, nothing is read by them.
+"""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, get_args
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import Field
 
 from services.gateway.callers.api import caller
 from services.gateway.owners.forwarding import Call, Owners, quoted
-from shared.contracts.http.ledger import Term
+from services.gateway.v1.reads import READS, behind
+from shared.contracts.http.invoicing import CreditNoteView, RequestView
 from shared.contracts.intents import CreditNoteRequest, DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceNumber
 from shared.contracts.message import Id, Number
 from shared.runtime.service import Runtime
 
-READS = {
-    "/account": ("title", "", "The account and where word is sent"),
-    "/titles": ("title", "/titles", "Titles; one is active at most"),
-    "/balances": ("ledger", "/balances", "What may still be invoiced, by subject"),
-    "/cash": ("ledger", "/cash", "Cash, and how much of it may be withdrawn"),
-    "/items": ("ledger", "/items", "Orders and bills, oldest first, by filter and cursor"),
-    "/items/totals": ("ledger", "/items/totals", "What a search adds up to"),
-    "/items/{number:path}/moves": ("ledger", "/items/{number}/moves", "All that happened to an order or bill, and why"),
-    "/items/{number:path}": ("ledger", "/items/{number}", "One order or bill"),
-    "/months": ("ledger", "/months", "Balances by subject and month, open or not yet"),
-    "/usage": ("ledger", "/usage", "Pay-as-you-go usage, which waits for its bill"),
-    "/refunds": ("ledger", "/refunds", "Refunds, and which of them wait for their original"),
-    "/explanation": ("ledger", "/explanation", "A balance, term by term from what was spent"),
-    **{
-        f"/explanation/{term}": ("ledger", f"/explanation/{term}", "The documents behind a term")
-        for term in get_args(Term)
-    },
-    "/reservations/{request_id}/items": (
-        "ledger",
-        "/reservations/{request_id}/items",
-        "The documents behind a request",
-    ),
-    "/invoice-requests": ("invoicing", "/invoice-requests", "Requests, newest first"),
-    "/invoice-requests/{request_id}": ("invoicing", "/invoice-requests/{request_id}", "One request and its invoices"),
-    "/invoices": ("invoicing", "/invoices", "Invoices, newest first"),
-    "/invoices/{number}": ("invoicing", "/invoices/{number}", "One invoice"),
-    "/invoices/{number}/files/{form}": ("invoicing", "/invoices/{number}/files/{form}", "A file: pdf or xml"),
-    "/credit-notes": ("invoicing", "/credit-notes", "Credit notes, newest first"),
-    "/credit-notes/{credit_note_id}": ("invoicing", "/credit-notes/{credit_note_id}", "One credit note"),
-    "/notifications": ("notification", "/notifications", "What you were told, newest first"),
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+FILE: dict[str, Any] = {
+    "response_class": Response,
+    "responses": {200: {"description": "The file", "content": {"application/pdf": BINARY, "application/xml": BINARY}}},
 }
-"""A document's number may have any printable character in it, also `/`; an invoice's is of digits."""
-
 FileForm = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 
 
@@ -54,12 +29,17 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     router = APIRouter(prefix="/v1")
     account = Depends(caller(runtime))
 
-    for path, (owner, behind, summary) in READS.items():
-        checks = [check for name, check in CHECKS.items() if f"{{{name}}}" in behind]
-        read = _reader(owners, owner, behind, account)
-        router.add_api_route(path, read, methods=["GET"], summary=summary, dependencies=checks)
+    for path, read in READS.items():
+        router.add_api_route(
+            path,
+            _reader(owners, read.owner, behind(path), account),
+            methods=["GET"],
+            summary=read.summary,
+            dependencies=[check for name, check in CHECKS.items() if f"{{{name}}}" in behind(path)],
+            **FILE if read.shows is bytes else {"response_model": read.shows},
+        )
 
-    @router.post("/invoice-requests", status_code=201, summary="Ask for invoices")
+    @router.post("/invoice-requests", summary="Ask for invoices", **_stored(RequestView))
     async def post_request(
         body: InvoiceRequest,
         idempotency_key: Annotated[IdempotencyKey, Header()],
@@ -67,7 +47,9 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     ) -> Response:
         return await ask(f"/accounts/{account_id}/invoice-requests", idempotency_key, body)
 
-    @router.post("/deficit-offsets", status_code=201, summary="Pay a deficit with consumption, without an invoice")
+    @router.post(
+        "/deficit-offsets", summary="Pay a deficit with consumption, without an invoice", **_stored(RequestView)
+    )
     async def post_offset(
         body: DeficitOffset,
         idempotency_key: Annotated[IdempotencyKey, Header()],
@@ -75,7 +57,11 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     ) -> Response:
         return await ask(f"/accounts/{account_id}/deficit-offsets", idempotency_key, body)
 
-    @router.post("/invoices/{number}/credit-notes", status_code=201, summary="Have an invoice reversed by a red one")
+    @router.post(
+        "/invoices/{number}/credit-notes",
+        summary="Have an invoice reversed by a red one",
+        **_stored(CreditNoteView),
+    )
     async def post_credit_note(
         number: InvoiceNumber,
         body: CreditNoteRequest,
@@ -90,7 +76,9 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
         return await owners.forward(Call("invoicing", "POST", path, (), headers, body.model_dump_json().encode()))
 
-    @router.post("/invoice-requests/{request_id}/cancel", summary="Wish to cancel a request")
+    @router.post(
+        "/invoice-requests/{request_id}/cancel", response_model=RequestView, summary="Wish to cancel a request"
+    )
     async def cancel(request_id: Id, account_id: int = account) -> Response:
         path = f"/accounts/{account_id}/invoice-requests/{request_id}/cancel"
         return await owners.forward(Call("invoicing", "POST", path))
@@ -98,20 +86,26 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
     return router
 
 
+def _stored(shows: type) -> dict[str, Any]:
+    """What is asked for is stored either way; whether it was decided in time is in the status."""
+    stored = {"model": shows, "description": "Stored. The decision did not come in time: read it later"}
+    return {"status_code": 201, "response_model": shows, "responses": {202: stored}}
+
+
 async def _number(number: Number) -> None:
     """One that nobody can have printed is refused at the edge."""
 
 
 async def _request_id(request_id: Id) -> None:
-    """Likewise one that nobody can have been given."""
+    """One that nobody can have been given is refused at the edge."""
 
 
 async def _credit_note_id(credit_note_id: Id) -> None:
-    """Likewise."""
+    """One that nobody can have been given is refused at the edge."""
 
 
 async def _form(form: FileForm) -> None:
-    """Likewise."""
+    """What is no plain word is refused at the edge."""
 
 
 CHECKS = {
@@ -122,10 +116,10 @@ CHECKS = {
 }
 
 
-def _reader(owners: Owners, owner: str, behind: str, account: int) -> Callable[..., Awaitable[Response]]:
+def _reader(owners: Owners, owner: str, path_behind: str, account: int) -> Callable[..., Awaitable[Response]]:
     async def read(request: Request, account_id: int = account) -> Response:
         parts = {name: quoted(value) for name, value in request.path_params.items()}
-        path = f"/accounts/{account_id}{behind.format_map(parts)}"
+        path = f"/accounts/{account_id}{path_behind.format_map(parts)}"
         return await owners.forward(Call(owner, "GET", path, request.query_params.multi_items()))
 
     return read
