@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter
 
 from services.title.recipients import api as recipients
-from services.title.registrations import api as accounts
+from services.title.registrations import api as registrations
 from services.title.registrations.handlers import account_closed, account_registered, registration_changed
 from services.title.relations.handlers import relation_changed
 from services.title.titles import api as titles
@@ -37,6 +37,6 @@ def build(settings: Settings) -> Service:
 def routes(runtime: Runtime) -> APIRouter:
     """What the gateway may ask. Every route is about one account."""
     router = APIRouter()
-    for room in (accounts, titles, recipients):
+    for room in (registrations, titles, recipients):
         router.include_router(room.routes(runtime))
     return router
