@@ -101,7 +101,7 @@ async def nothing_of_our_own_is_parked(world: World) -> Violations:
 
 
 async def order_per_key(world: World) -> Violations:
-    """What is told of one notification, credit note, part, request or account appears in the order it was committed. Repeats may follow.
+    """What is told of one notice, credit note, part, request or account appears in the order it was committed. Repeats may follow.
 
     Two requests of one account have no order between them: their transactions run side by side.
     """
@@ -136,11 +136,11 @@ def _first_appearances(world: World, topics: set[str]) -> dict[str, tuple[int, i
     return found
 
 
-async def one_notification_for_a_fact_and_channel(world: World) -> Violations:
+async def one_notice_for_a_fact_and_channel(world: World) -> Violations:
     rows = await world.rows(
         "notification",
         """
-        SELECT account_id, request_id, part_id, credit_note_id, kind, channel, count(*) FROM notification
+        SELECT account_id, request_id, part_id, credit_note_id, kind, channel, count(*) FROM notice
         GROUP BY account_id, request_id, part_id, credit_note_id, kind, channel HAVING count(*) > 1
         """,
     )
@@ -151,7 +151,7 @@ async def every_invoice_was_told(world: World) -> Violations:
     told = {
         row["part_id"]
         for row in await world.rows(
-            "notification", "SELECT part_id FROM notification WHERE channel = 'inbox' AND kind = 'invoice_issued'"
+            "notification", "SELECT part_id FROM notice WHERE channel = 'inbox' AND kind = 'invoice_issued'"
         )
     }
     rows = await world.rows("invoicing", "SELECT part_id FROM part WHERE status = 'issued'")
@@ -188,7 +188,7 @@ CHECKS = (
     nothing_is_said_twice,
     nothing_of_our_own_is_parked,
     order_per_key,
-    one_notification_for_a_fact_and_channel,
+    one_notice_for_a_fact_and_channel,
     every_invoice_was_told,
     nothing_personal_in_clear,
 )

@@ -3,8 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from services.gateway import api
-from services.gateway.forwarding import ANSWER_SECONDS, Owners
+from services.gateway.callers import api as callers
+from services.gateway.owners.forwarding import ANSWER_SECONDS, Owners
+from services.gateway.v1 import api as v1
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 
@@ -16,7 +17,7 @@ def build(settings: Settings, answer_seconds: float = ANSWER_SECONDS) -> Service
     return Service(
         "gateway",
         MIGRATIONS,
-        routes=api.operator_routes,
-        public_routes=partial(api.public_routes, owners=owners),
+        routes=callers.operator_routes,
+        public_routes=partial(v1.routes, owners=owners),
         resources=[owners],
     )

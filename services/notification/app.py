@@ -3,10 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from services.notification import api, effects, handlers, store
-from services.notification.adapters.mail import SmtpMailSender
-from services.notification.adapters.port import MailSender, SmsSender
-from services.notification.adapters.sms import HttpSmsSender
+from services.notification.channels.adapters.mail import SmtpMailSender
+from services.notification.channels.adapters.sms import HttpSmsSender
+from services.notification.channels.port import MailSender, SmsSender
+from services.notification.notices import api, effects, handlers, store
+from services.notification.recipients.handlers import recipient_changed, sealing_key_issued
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,
@@ -38,8 +39,8 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
         "notification",
         MIGRATIONS,
         handlers={
-            SealingKeyIssued: handlers.sealing_key_issued,
-            RecipientChanged: handlers.recipient_changed,
+            SealingKeyIssued: sealing_key_issued,
+            RecipientChanged: recipient_changed,
             InvoiceIssued: handlers.invoice_issued,
             InvoiceFilesStored: handlers.invoice_files_stored,
             InvoiceFailed: handlers.invoice_failed,

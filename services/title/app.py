@@ -3,10 +3,16 @@
 from functools import partial
 from pathlib import Path
 
-from services.title import api, handlers
+from fastapi import APIRouter
+
+from services.title.recipients import api as recipients
+from services.title.registrations import api as registrations
+from services.title.registrations.handlers import account_closed, account_registered, registration_changed
+from services.title.relations.handlers import relation_changed
+from services.title.titles import api as titles
 from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged, RelationChanged
 from shared.runtime.sealing import Sealer
-from shared.runtime.service import Service
+from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -19,10 +25,18 @@ def build(settings: Settings) -> Service:
         "title",
         MIGRATIONS,
         handlers={
-            AccountRegistered: partial(handlers.account_registered, new_key=new_key, seal=seal),
-            RegistrationChanged: partial(handlers.registration_changed, new_key=new_key, seal=seal),
-            RelationChanged: handlers.relation_changed,
-            AccountClosed: partial(handlers.account_closed, new_key=new_key),
+            AccountRegistered: partial(account_registered, new_key=new_key, seal=seal),
+            RegistrationChanged: partial(registration_changed, new_key=new_key, seal=seal),
+            RelationChanged: relation_changed,
+            AccountClosed: partial(account_closed, new_key=new_key),
         },
-        routes=api.routes,
+        routes=routes,
     )
+
+
+def routes(runtime: Runtime) -> APIRouter:
+    """What the gateway may ask. Every route is about one account."""
+    router = APIRouter()
+    for room in (registrations, titles, recipients):
+        router.include_router(room.routes(runtime))
+    return router

@@ -9,8 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import AwareDatetime, BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
+from shared.contracts.http.problem import ProblemView
 from shared.runtime import metrics, parked, tracing
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.parked import Parked, ParkedContent, Status
@@ -20,6 +22,7 @@ from shared.runtime.watchdog import Watchdog
 
 PROBLEM = "application/problem+json"
 SHOWN_MAX = 200
+SCHEMA = "#/components/schemas/{model}"
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
@@ -65,10 +68,25 @@ def service_token(expected: str) -> Any:  # noqa: ANN401 - FastAPI's dependency
     return Depends(check)
 
 
+class WebApp(FastAPI):
+    """Says in /openapi.json that every "no" is a problem. FastAPI by itself describes errors as plain JSON."""
+
+    def __init__(self, title: str) -> None:
+        content = {PROBLEM: {"schema": {"$ref": SCHEMA.format(model=ProblemView.__name__)}}}
+        problem = {"description": "A problem: what was wrong, and what to do", "content": content}
+        super().__init__(title=title, docs_url=None, redoc_url=None, responses={"default": problem})
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        _, models = models_json_schema([(ProblemView, "validation")], ref_template=SCHEMA)
+        described.setdefault("components", {}).setdefault("schemas", {}).update(models["$defs"])
+        return described
+
+
 def web_app(
     runtime: Runtime, token: str, watchdog: Watchdog, title: str, shared_clock: SharedClock | None = None
 ) -> FastAPI:
-    app = FastAPI(title=title, docs_url=None, redoc_url=None)
+    app = WebApp(title)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)

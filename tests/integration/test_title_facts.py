@@ -12,8 +12,8 @@ import asyncpg
 import httpx2
 import pytest
 
-from services.title import handlers
 from services.title.app import MIGRATIONS, build
+from services.title.registrations import handlers
 from shared.contracts.accounts import AccountClosed, AccountRegistered, Registration, RegistrationChanged
 from shared.contracts.message import Message
 from shared.contracts.topics import TOPICS

@@ -88,7 +88,7 @@ async def test_too_little_left_is_refused_by_the_ledger_and_told(world: FlowWorl
     await world.stage.settle()
     (row,) = await world.rows("invoicing", "SELECT status, reason FROM request")
     assert tuple(row.values()) == ("refused", "INSUFFICIENT_INVOICEABLE")
-    (told,) = await world.rows("notification", "SELECT kind, channel FROM notification")
+    (told,) = await world.rows("notification", "SELECT kind, channel FROM notice")
     assert tuple(told.values()) == ("request_refused", "inbox")
 
 

@@ -29,7 +29,7 @@ async def test_the_mail_belongs_to_the_trace_of_its_request(databases: Databases
             trace_id = tracing.trace_id()
             await world.request(Ask(1, "k1", numbers=("O1",)))
         await world.stage.let_pass(timedelta(minutes=1))
-        rows = await world.rows("notification", "SELECT channel, traceparent FROM notification ORDER BY channel")
+        rows = await world.rows("notification", "SELECT channel, traceparent FROM notice ORDER BY channel")
         issued = [record for record in world.records("invoicing.events") if record.header("ce_type") == "InvoiceIssued"]
     finally:
         await world.close()

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from deploy.demo.client import eventually
 from services.gateway.app import build
-from services.gateway.forwarding import ANSWER_SECONDS
+from services.gateway.owners.forwarding import ANSWER_SECONDS
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
@@ -34,6 +34,9 @@ PDF_HEADERS = {
     "content-disposition": 'attachment; filename="I1.pdf"',
     "x-content-type-options": "nosniff",
 }
+
+OF_TOMORROW = b'[ {"title_id": 7,\n  "a_field_of_tomorrow": 1.0} ]'
+"""What a newer owner may answer, written as nobody here would."""
 
 
 @dataclass
@@ -59,7 +62,7 @@ class Gateway:
 
 
 async def owner(request: Request) -> Response:
-    """Answers for every owner: echoes, hands out a file, says no, hangs up, or is silent until the caller gives up."""
+    """Answers for every owner: echoes, hands out a file or what no model knows, says no, or is silent until the caller gives up."""
     request.app.state.seen.append(request)
     path = request.scope["path"]
     if path.endswith("/items/O404"):
@@ -67,6 +70,8 @@ async def owner(request: Request) -> Response:
         return JSONResponse(problem, 404, media_type="application/problem+json")
     if path.endswith("/files/pdf"):
         return Response(PDF, headers=PDF_HEADERS)
+    if path.endswith("/titles"):
+        return Response(OF_TOMORROW, media_type="application/json")
     body = (await request.body()).decode()
     if path.endswith("/cash") or '"numbers":["SILENT"]' in body:
         while (await request.receive())["type"] != "http.disconnect":

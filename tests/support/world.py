@@ -19,8 +19,8 @@ from services.invoicing.domain.credit_notes import CreditAsk, TakenCredit
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
 from services.invoicing.handlers import cancel_request, platform_called, request_credit_note, request_invoice
 from services.ledger.app import build as ledger
-from services.notification.adapters.port import Mail, Outcome, Sent, Sms
 from services.notification.app import notification
+from services.notification.channels.port import Mail, SendAnswer, Sent, Sms
 from services.title.app import build as title
 from shared.contracts.accounts import AccountRegistered, Registration
 from shared.domain.credit_code import check_character
@@ -57,7 +57,7 @@ class Faces(_Open):
 class Mailbox(_Open):
     mails: list[Mail] = field(default_factory=list)
 
-    async def send(self, mail: Mail) -> Outcome:
+    async def send(self, mail: Mail) -> SendAnswer:
         self.mails.append(mail)
         return Sent()
 
@@ -66,7 +66,7 @@ class Mailbox(_Open):
 class Phones(_Open):
     messages: list[Sms] = field(default_factory=list)
 
-    async def send(self, sms: Sms) -> Outcome:
+    async def send(self, sms: Sms) -> SendAnswer:
         self.messages.append(sms)
         return Sent()
 

@@ -553,7 +553,7 @@ class Player:
         played.platform = [
             row for row in self.world.platform_log if row["event"] == "issued" and row["serial"] not in old
         ]
-        query = "SELECT kind, channel FROM notification WHERE account_id <> $1"
+        query = "SELECT kind, channel FROM notice WHERE account_id <> $1"
         kinds = await self.world.rows("notification", query, OLD)
         channels = {"mail": "email", "inbox": "internal_message"}
         played.notifications = {row["kind"] for row in kinds} | {

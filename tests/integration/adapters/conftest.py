@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.ports import LOOPBACK, Ports
-from services.notification.adapters.mail import SmtpMailSender
+from services.notification.channels.adapters.mail import SmtpMailSender
 from tests.integration.adapters.sandbox import Sandbox, Start
 
 

@@ -1,7 +1,7 @@
 """What the adapters are given: the usual values."""
 
 from services.invoicing.adapters.port import BlueOrder, OrderLine, Party
-from services.notification.adapters import port as notes
+from services.notification.channels import port as notes
 
 SERIAL = "S0000000000000000001"
 SELLER = Party("示例云计算有限公司", "91330106673959654P")

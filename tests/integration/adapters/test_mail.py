@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.ports import LOOPBACK, Ports
-from services.notification.adapters import port as notes
-from services.notification.adapters.mail import SmtpMailSender
+from services.notification.channels import port as notes
+from services.notification.channels.adapters.mail import SmtpMailSender
 from tests.integration.adapters.bad_servers import somebody
 from tests.integration.adapters.examples import MAIL, PDF
 from tests.integration.adapters.sandbox import Sandbox
@@ -102,7 +102,7 @@ async def mail_server(**answers: str) -> AsyncIterator[SmtpMailSender]:
     ],
 )
 async def test_only_what_is_said_of_this_mail_for_good_refuses_it(
-    answers: dict[str, str], outcome: notes.Outcome
+    answers: dict[str, str], outcome: notes.SendAnswer
 ) -> None:
     async with mail_server(**answers) as sender:
         assert await sender.send(MAIL) == outcome

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.notification.adapters import port as notes
-from services.notification.adapters.sms import HttpSmsSender
+from services.notification.channels import port as notes
+from services.notification.channels.adapters.sms import HttpSmsSender
 from tests.integration.adapters.bad_servers import says, somebody
 from tests.integration.adapters.examples import SMS
 from tests.integration.adapters.sandbox import Start

@@ -4,10 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notification import handlers, store
-from services.notification.adapters.port import Outcome, Refused, Sent, Unknown
 from services.notification.app import MIGRATIONS
-from services.notification.domain import AGAIN_SECONDS, LEASE_SECONDS, WAIT_FOR_RECIPIENT_TRIES, Due, NoAddress
+from services.notification.channels.port import Refused, SendAnswer, Sent, Unknown
+from services.notification.notices import handlers, store
+from services.notification.notices.rules import (
+    AGAIN_SECONDS,
+    LEASE_SECONDS,
+    WAIT_FOR_RECIPIENT_TRIES,
+    DueNotice,
+    NoAddress,
+)
+from services.notification.recipients import handlers as recipients
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,
@@ -86,7 +93,7 @@ async def database(open_database: OpenDatabase) -> Database:
 
 async def channels(database: Database) -> dict[str, str]:
     async with database.read() as db:
-        return {row["channel"]: row["status"] for row in await db.fetch("SELECT channel, status FROM notification")}
+        return {row["channel"]: row["status"] for row in await db.fetch("SELECT channel, status FROM notice")}
 
 
 @pytest.mark.parametrize("kind", FACTS)
@@ -113,7 +120,7 @@ async def test_the_files_of_the_red_invoice_are_mailed_beside_those_of_the_blue_
 
 async def kinds(database: Database) -> list[str]:
     async with database.read() as db:
-        rows = await db.fetch("SELECT kind FROM notification WHERE channel = 'inbox' ORDER BY notification_id")
+        rows = await db.fetch("SELECT kind FROM notice WHERE channel = 'inbox' ORDER BY notice_id")
         return [row["kind"] for row in rows]
 
 
@@ -142,29 +149,31 @@ async def test_a_refused_mail_of_a_credit_note_has_failed_and_the_inbox_has_it(d
     assert await channels(database) == {"mail": "failed", "sms": "pending", "inbox": "sent"}
 
 
-async def claim(database: Database, at: datetime) -> Due | None:
+async def claim(database: Database, at: datetime) -> DueNotice | None:
     async with database.transaction() as db:
         return await store.claim_due(db, at, at, channel="mail")
 
 
-async def claimed(database: Database, at: datetime = NOW) -> Due:
+async def claimed(database: Database, at: datetime = NOW) -> DueNotice:
     due = await claim(database, at)
     assert due is not None
     return due
 
 
-async def came(database: Database, due: Due, outcome: Outcome | NoAddress) -> list[Message]:
+async def came(database: Database, due: DueNotice, answer: SendAnswer | NoAddress) -> list[Message]:
     async with database.transaction() as db:
-        return await handlers.attempted(due, outcome, db, NOW)
+        return await handlers.attempted(due, answer, db, NOW)
 
 
 @pytest.fixture
 async def told(database: Database) -> Database:
     """A mail is due, and the account has said where to write to."""
     async with database.transaction() as db:
-        await handlers.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
-        await handlers.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
-        await handlers.recipient_changed(RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW)
+        await recipients.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
+        await recipients.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
+        await recipients.recipient_changed(
+            RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW
+        )
         await handlers.invoice_files_stored(STORED, db, NOW)
     return database
 
@@ -191,7 +200,7 @@ async def test_no_answer_is_asked_again_later_under_the_same_id(told: Database) 
     assert await came(told, first, Unknown("timeout")) == []
     assert await claim(told, NOW) is None
     again = await claimed(told, NOW + timedelta(seconds=AGAIN_SECONDS[0]))
-    assert again.notification_id == first.notification_id
+    assert again.notice_id == first.notice_id
 
 
 async def test_a_lease_that_ended_goes_to_another_and_the_first_word_no_longer_counts(told: Database) -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.title import handlers
 from services.title.app import MIGRATIONS
+from services.title.relations import handlers
 from shared.contracts.accounts import RelationChanged
 from shared.contracts.message import Message
 from shared.contracts.titles import MemberChanged

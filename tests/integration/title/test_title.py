@@ -5,9 +5,9 @@ from datetime import datetime
 
 import pytest
 
-from services.title import handlers
 from services.title.app import MIGRATIONS
-from services.title.domain import INDIVIDUAL
+from services.title.registrations import handlers
+from services.title.titles.rules import INDIVIDUAL
 from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged

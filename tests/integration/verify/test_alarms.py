@@ -30,9 +30,9 @@ PARKED = """
     VALUES ('x', 'ledger.commands', 0, 0, '{}', '{}', 'X', 'x', now(), now())
 """
 TOLD_TWICE = """
-    ALTER TABLE notification DROP CONSTRAINT notification_once;
-    INSERT INTO notification (account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at)
-    SELECT account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at FROM notification
+    ALTER TABLE notice DROP CONSTRAINT notice_once;
+    INSERT INTO notice (account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at)
+    SELECT account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at FROM notice
 """
 MOVED_BY_NOBODY = (
     "UPDATE item SET invoiceable_fen = invoiceable_fen - 1, invoiced_fen = invoiced_fen + 1 WHERE number = 'O2'"
@@ -77,8 +77,8 @@ SQL: dict[str, tuple[str, str]] = {
     "every_effect_once": ("ledger", "UPDATE item SET number = 'elsewhere' WHERE number = 'O2'"),
     "every_refund_once": ("ledger", "UPDATE refund SET cash_fen = cash_fen + 1"),
     "cash_equals_top_ups": ("ledger", "UPDATE cash SET topped_fen = topped_fen + 1"),
-    "one_notification_for_a_fact_and_channel": ("notification", TOLD_TWICE),
-    "every_invoice_was_told": ("notification", "DELETE FROM notification"),
+    "one_notice_for_a_fact_and_channel": ("notification", TOLD_TWICE),
+    "every_invoice_was_told": ("notification", "DELETE FROM notice"),
 }
 
 

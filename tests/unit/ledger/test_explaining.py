@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.api import READS
+from services.gateway.v1.reads import READS
 from services.ledger.domain.explaining import REASONS, TERMS, Cause, Standing, cause_of, explain, why_not, why_not_usage
 from services.ledger.domain.intake import NEVER
 from services.ledger.store import explaining as statements

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notification import texts
+from services.notification.notices import texts
 
 NUMBER, RED, FORM = "26332000000000000001", "26332000000000000002", "330126031300000001"
 KNOWN = [

@@ -1,13 +1,23 @@
 """From a registration to a title: who is called what, what is wrong with a code, and which registration counts."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from services.title import domain
-from services.title.domain import INDIVIDUAL, Account, NewTitle, Title
+from services.title.accounts.rules import Account, key_issued, status_changed
+from services.title.recipients.rules import recipient_changed
+from services.title.titles.rules import (
+    INDIVIDUAL,
+    NO_CHANGE,
+    Title,
+    TitleChange,
+    default_title,
+    finding,
+    follow_registration,
+    titles_changed,
+)
 from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
 from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
 
@@ -41,12 +51,12 @@ COMPLETE = Title(7, 4, "active", "enterprise", "示例", *FULL.values())
 
 
 def test_an_enterprise_is_titled_with_its_registered_name_and_everything_it_registered() -> None:
-    title = domain.default_title(registration(**FULL))
+    title = default_title(registration(**FULL))
     assert astuple(title) == ("enterprise", "示例科技有限公司", *FULL.values())
 
 
 def test_a_natural_person_is_titled_with_one_word_and_has_no_tax_id() -> None:
-    title = domain.default_title(registration("individual", "张三", tax_id="330106199001011234"))
+    title = default_title(registration("individual", "张三", tax_id="330106199001011234"))
     assert (title.kind, title.name, title.tax_id) == ("individual", INDIVIDUAL, None)
 
 
@@ -66,12 +76,12 @@ def test_a_natural_person_is_titled_with_one_word_and_has_no_tax_id() -> None:
     ],
 )
 def test_a_credit_code_that_fails_its_check_is_a_finding(kind: str, tax_id: str | None, code: str | None) -> None:
-    found = domain.finding(kind, tax_id)
+    found = finding(kind, tax_id)
     assert (found.code if found else None) == code
 
 
 def test_a_finding_does_not_quote_the_code() -> None:
-    found = domain.finding("enterprise", "91330106673959654Q")
+    found = finding("enterprise", "91330106673959654Q")
     assert found is not None
     assert "91330106" not in found.text
 
@@ -81,18 +91,28 @@ def test_a_registration_counts_unless_a_later_one_is_known(minutes: int, counts:
     fact = RegistrationChanged(
         account_id=1, occurred_at=NOW + timedelta(minutes=minutes), registration=registration(name="新名称")
     )
-    title = domain.title_after(OPEN, fact)
-    assert title == (domain.default_title(fact.registration) if counts else None)
-    assert (title is None) or isinstance(title, NewTitle)
+    change = follow_registration(OPEN, [BARE], fact)
+    assert change == (TitleChange((BARE,), (default_title(fact.registration),)) if counts else NO_CHANGE)
+
+
+def test_the_first_title_replaces_none() -> None:
+    fact = registered()
+    assert follow_registration(OPEN, [], fact) == TitleChange((), (default_title(fact.registration),))
+
+
+def test_a_registration_that_says_the_same_changes_nothing() -> None:
+    fact = RegistrationChanged(account_id=1, occurred_at=NOW, registration=registration(name="示例", **FULL))
+    assert follow_registration(OPEN, [COMPLETE], fact) == NO_CHANGE
+    assert follow_registration(OPEN, [replace(COMPLETE, phone="0571-2")], fact) != NO_CHANGE
 
 
 def test_a_new_account_gets_its_key_and_an_old_one_does_not() -> None:
-    assert domain.key_issued(OPEN, fresh=True) == [SealingKeyIssued(account_id=1, wrapped_key="key")]
-    assert domain.key_issued(OPEN, fresh=False) == []
+    assert key_issued(replace(OPEN, version=1)) == [SealingKeyIssued(account_id=1, wrapped_key="key")]
+    assert key_issued(OPEN) == []
 
 
 def test_a_title_is_told_in_full_sealed_with_the_key_of_its_account() -> None:
-    (told,) = domain.titles_changed(OPEN, [COMPLETE], seal)
+    (told,) = titles_changed(OPEN, [COMPLETE], seal)
     assert isinstance(told, TitleChanged)
     assert (told.account_id, told.title_id, told.version, told.status) == (1, 7, 4, "active")
     assert told.name == seal("key", "示例")
@@ -100,20 +120,20 @@ def test_a_title_is_told_in_full_sealed_with_the_key_of_its_account() -> None:
 
 
 def test_what_a_title_does_not_have_is_not_sealed() -> None:
-    (told,) = domain.titles_changed(OPEN, [BARE], seal)
+    (told,) = titles_changed(OPEN, [BARE], seal)
     assert isinstance(told, TitleChanged)
     assert [getattr(told, name) for name in FULL] == [None] * len(FULL)
 
 
 def test_a_recipient_is_told_sealed_or_not_at_all() -> None:
-    (told,) = domain.recipient_changed(OPEN, registered(), changed=True, seal=seal)
+    (told,) = recipient_changed(OPEN, registered(), kept=True, seal=seal)
     assert told == RecipientChanged(account_id=1, version=4, mailbox=seal("key", "a@b.example"), mobile=None)
-    assert domain.recipient_changed(OPEN, registered(), changed=False, seal=seal) == []
+    assert recipient_changed(OPEN, registered(), kept=False, seal=seal) == []
 
 
 @pytest.mark.parametrize("status", ["open", "closed"])
 def test_the_status_is_told_with_its_version(status: str) -> None:
     account = Account(1, status, 9, "key", None)
-    (told,) = domain.status_changed(account)
+    (told,) = status_changed(account)
     assert isinstance(told, AccountStatusChanged)
     assert (told.status, told.version) == (status, 9)

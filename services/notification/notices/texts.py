@@ -80,7 +80,7 @@ def issued(number: str, gross_fen: int) -> tuple[str, str]:
     return f"发票已开具 {number}", text
 
 
-def documents(number: str, gross_fen: int) -> tuple[str, str]:
+def files(number: str, gross_fen: int) -> tuple[str, str]:
     text = (
         f"您的发票 {number}（价税合计 {yuan(gross_fen)} 元）已开具，文件见附件。\n"
         f"Invoice {number} over CNY {yuan(gross_fen)} is attached as PDF and XML."
@@ -88,7 +88,7 @@ def documents(number: str, gross_fen: int) -> tuple[str, str]:
     return f"发票 {number}", text
 
 
-def red_documents(number: str, gross_fen: int) -> tuple[str, str]:
+def red_files(number: str, gross_fen: int) -> tuple[str, str]:
     text = (
         f"红字发票 {number}（价税合计 -{yuan(gross_fen)} 元）已开具，该金额已恢复为可开票金额，文件见附件。\n"
         f"Red invoice {number} over CNY -{yuan(gross_fen)} is attached as PDF and XML; its amount can be invoiced again."

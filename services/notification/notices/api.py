@@ -1,10 +1,11 @@
-"""What the gateway may ask of notification: the messages of one account, newest first."""
+"""What the gateway may ask of notification: the notices of one account, newest first. HTTP calls them notifications."""
 
 from typing import Annotated
 
+from asyncpg import Record
 from fastapi import APIRouter, Query
 
-from services.notification import store
+from services.notification.notices import store
 from shared.contracts.http.notification import NotificationView
 from shared.contracts.message import LARGEST_ID
 from shared.runtime.service import Runtime
@@ -18,6 +19,10 @@ def routes(runtime: Runtime) -> APIRouter:
         account_id: int, before: int = LARGEST_ID + 1, limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50
     ) -> list[NotificationView]:
         async with runtime.read(account_id) as db:
-            return [NotificationView(**row) for row in await store.page(db, account_id, before, limit)]
+            return list(map(_view, await store.page(db, account_id, before, limit)))
 
     return router
+
+
+def _view(notice: Record) -> NotificationView:
+    return NotificationView.model_validate(dict(notice) | {"notification_id": notice["notice_id"]})

@@ -1,4 +1,4 @@
-"""SMS over the gateway's HTTP interface. It sends one `out_id` once."""
+"""SMS over the gateway's HTTP interface. The gateway sends one `out_id` once."""
 
 import asyncio
 from types import TracebackType
@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx2
 
-from services.notification.adapters.port import Outcome, Refused, Sent, Sms, Unknown
+from services.notification.channels.port import Refused, SendAnswer, Sent, Sms, Unknown
 
 SEND_SECONDS = 10.0
 NEVER = (400, 422)
@@ -25,7 +25,7 @@ class HttpSmsSender:
     ) -> None:
         await self._client.aclose()
 
-    async def send(self, sms: Sms) -> Outcome:
+    async def send(self, sms: Sms) -> SendAnswer:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 response = await self._client.post(
@@ -35,10 +35,10 @@ class HttpSmsSender:
             return Unknown(type(error).__name__)
         if response.status_code in NEVER:
             return Refused("NUMBER_REFUSED")
-        return Sent() if _taken(response) else Unknown(f"HTTP {response.status_code}")
+        return Sent() if _has_receipt(response) else Unknown(f"HTTP {response.status_code}")
 
 
-def _taken(response: httpx2.Response) -> bool:
+def _has_receipt(response: httpx2.Response) -> bool:
     """Only the gateway's own receipt counts, not any page that comes with a 200."""
     try:
         return response.status_code == 200 and "message_id" in response.json()

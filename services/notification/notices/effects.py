@@ -1,15 +1,17 @@
-"""Mail and SMS. The id of a message is made from the notification, so that a repeat after a crash can be recognised as one."""
+"""Mail and SMS. The id of a message is made from that of its notice, so that a repeat after a crash is recognised."""
 
 from collections.abc import Callable
 
-from services.notification.adapters.port import Attachment, Mail, MailSender, Outcome, Sms, SmsSender
-from services.notification.domain import Due, NoAddress
+from services.notification.channels.port import Attachment, Mail, MailSender, SendAnswer, Sms, SmsSender
+from services.notification.notices.rules import DueNotice, NoAddress
 from shared.runtime.objects import ObjectStore
 
 Unseal = Callable[[str, str], str]
 
 
-async def send_mail(due: Due, *, sender: MailSender, objects: ObjectStore, unseal: Unseal) -> Outcome | NoAddress:
+async def send_mail(
+    due: DueNotice, *, sender: MailSender, objects: ObjectStore, unseal: Unseal
+) -> SendAnswer | NoAddress:
     if due.address is None or due.wrapped_key is None:
         return NoAddress()
     attachments = tuple(
@@ -19,11 +21,11 @@ async def send_mail(due: Due, *, sender: MailSender, objects: ObjectStore, unsea
     return await sender.send(Mail(_id_of(due), address, due.subject, due.text, attachments))
 
 
-async def send_sms(due: Due, *, sender: SmsSender, unseal: Unseal) -> Outcome | NoAddress:
+async def send_sms(due: DueNotice, *, sender: SmsSender, unseal: Unseal) -> SendAnswer | NoAddress:
     if due.address is None or due.wrapped_key is None:
         return NoAddress()
     return await sender.send(Sms(_id_of(due), unseal(due.wrapped_key, due.address), due.text.splitlines()[0]))
 
 
-def _id_of(due: Due) -> str:
-    return f"kaipiao-{due.account_id}-{due.notification_id}"
+def _id_of(due: DueNotice) -> str:
+    return f"kaipiao-{due.account_id}-{due.notice_id}"

@@ -1,10 +1,10 @@
-"""Every statement of the gateway: API keys."""
+"""Every statement about API keys."""
 
 from datetime import datetime
 
 from asyncpg import Connection
 
-from services.gateway.domain import NewKey
+from services.gateway.callers.rules import NewKey
 
 
 async def add_key(db: Connection, key: NewKey, now: datetime) -> None:

@@ -1,11 +1,11 @@
-"""What the gateway does itself: it keeps keys. Everything else belongs to somebody."""
+"""What the gateway does itself: it keeps API keys."""
 
 from datetime import datetime
 
 from asyncpg import Connection
 
-from services.gateway import store
-from services.gateway.domain import NewKey
+from services.gateway.callers import store
+from services.gateway.callers.rules import NewKey
 from shared.contracts.message import Message
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import aiosmtplib
 
-from services.notification.adapters.port import Mail, Outcome, Refused, Sent, Unknown
+from services.notification.channels.port import Mail, Refused, SendAnswer, Sent, Unknown
 from shared.domain.remark import safe_in_header
 
 SEND_SECONDS = 20.0
@@ -32,7 +32,7 @@ class SmtpMailSender:
     ) -> None:
         pass
 
-    async def send(self, mail: Mail) -> Outcome:
+    async def send(self, mail: Mail) -> SendAnswer:
         if not all(map(safe_in_header, (mail.recipient, mail.subject, *(one.name for one in mail.attachments)))):
             return Refused("BAD_HEADER")
         if not MAILBOX.fullmatch(mail.recipient):
@@ -61,7 +61,7 @@ class SmtpMailSender:
         return Sent()
 
 
-def _refusal(reason: str, code: int) -> Outcome:
+def _refusal(reason: str, code: int) -> SendAnswer:
     """5xx is for good; 4xx, such as greylisting, is for now."""
     return Refused(reason) if code >= 500 else Unknown(f"SMTP {code}")
 

@@ -1,4 +1,4 @@
-"""What notification asks of a mail server and an SMS gateway, and what it may hear. No answer is an answer: `Unknown`."""
+"""What notification asks of a mail server and an SMS gateway, and the answers there are. That nobody answered is one of them: `Unknown`."""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -34,24 +34,24 @@ class Sms:
 
 @dataclass(frozen=True)
 class Sent:
-    """Taken over by the other side."""
+    """The other side has accepted it."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Never, as it is: a bad address, a text that may not be sent."""
+    """For good: a bad address, a text that may not be sent."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """No answer: it may or may not have been taken over."""
+    """No answer: it may or may not have been accepted."""
 
     reason: str
 
 
-Outcome = Sent | Refused | Unknown
+SendAnswer = Sent | Refused | Unknown
 
 
 class _Opened(Protocol):
@@ -65,8 +65,8 @@ class _Opened(Protocol):
 
 
 class MailSender(_Opened, Protocol):
-    async def send(self, mail: Mail) -> Outcome: ...
+    async def send(self, mail: Mail) -> SendAnswer: ...
 
 
 class SmsSender(_Opened, Protocol):
-    async def send(self, sms: Sms) -> Outcome: ...
+    async def send(self, sms: Sms) -> SendAnswer: ...

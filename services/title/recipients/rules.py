@@ -1,0 +1,16 @@
+"""Where word about an account is sent."""
+
+from services.title.accounts.rules import Account, Seal
+from shared.contracts.accounts import AccountRegistered
+from shared.contracts.message import Message
+from shared.contracts.titles import RecipientChanged
+
+
+def recipient_changed(account: Account, fact: AccountRegistered, kept: bool, seal: Seal) -> list[Message]:
+    """Told in full; nothing when a later registration has named another recipient."""
+    if not kept:
+        return []
+    mailbox, mobile = (
+        None if text is None else seal(account.wrapped_key, text) for text in (fact.mailbox, fact.mobile)
+    )
+    return [RecipientChanged(account_id=account.account_id, version=account.version, mailbox=mailbox, mobile=mobile)]
