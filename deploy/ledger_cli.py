@@ -10,7 +10,7 @@ import typer
 from asyncpg import Connection, Record
 
 from deploy.verify.world import endpoints_file
-from services.ledger.store import rebuild as rows
+from services.ledger.journal import rebuild as rows
 
 SHOWN_MAX = 20
 

@@ -3,8 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from services.ledger import api, handlers
-from services.ledger.store import allocations, bookings, changes, papers
+from services.ledger import handlers
+from services.ledger.balances import api, changes
+from services.ledger.booking import store as bookings
+from services.ledger.intake import billing_documents as papers
+from services.ledger.large_reservations import store as allocations
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance

@@ -5,14 +5,27 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.ledger.domain import allocating, booking, changes, intake, matching, moves, reserving
-from services.ledger.domain.allocating import Allocation, Remainder
-from services.ledger.domain.booking import Booking, Order, Waiting
-from services.ledger.domain.changes import Changed, Openings
-from services.ledger.domain.matching import Matching, Overdue
-from services.ledger.domain.reserving import Answer, Decision
-from services.ledger.store import allocations, bookings, items, pages, papers, promises, reservations, selections
-from services.ledger.store import changes as change_rows
+from services.ledger.balances import changes as change_rows
+from services.ledger.balances import news as changes
+from services.ledger.balances import store as pages
+from services.ledger.balances.news import Changed, Openings
+from services.ledger.booking import rules as booking
+from services.ledger.booking import store as bookings
+from services.ledger.booking.rules import Booking, Order, Waiting
+from services.ledger.intake import billing_documents as papers
+from services.ledger.intake import matching
+from services.ledger.intake import rules as intake
+from services.ledger.intake.matching import Matching, Overdue
+from services.ledger.journal import rules as moves
+from services.ledger.journal import store as items
+from services.ledger.large_reservations import promises
+from services.ledger.large_reservations import rules as allocating
+from services.ledger.large_reservations import store as allocations
+from services.ledger.large_reservations.rules import Allocation, Remainder
+from services.ledger.reservations import rules as reserving
+from services.ledger.reservations import store as reservations
+from services.ledger.reservations.rules import Answer, Decision
+from services.ledger.selections import store as selections
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided, PartFact

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from deploy.local import plan
-from services.ledger.domain import limits
+from services.ledger.journal import limits
 from tests.live.soak import STORIES, Actor, Soak
 from tests.live.stack import LiveStack
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
 from services.invoicing.domain.splitting import Started, split
-from services.ledger.domain.balances import balance, withdrawable_fen
-from services.ledger.domain.reserving import reserve
-from services.ledger.store import pages, selections
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance, withdrawable_fen
+from services.ledger.reservations.rules import reserve
+from services.ledger.selections import store as selections
 from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged, RelationChanged
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import Balance, BalanceReserved, ReserveBalance

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from services.ledger import handlers
-from services.ledger.domain import limits
-from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, bookings, changes, pages
+from services.ledger.balances import changes
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
+from services.ledger.booking import store as bookings
+from services.ledger.journal import limits
+from services.ledger.large_reservations import store as allocations
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, Share
 from shared.contracts.ledger import (

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from deploy.demo.client import eventually
-from services.ledger.domain import limits, reserving
-from services.ledger.store import selections
+from services.ledger.journal import limits
+from services.ledger.reservations import rules as reserving
+from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once

@@ -15,8 +15,8 @@ import pytest
 from asyncpg import Connection
 
 from services.ledger.app import build
-from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import Line, OrderPaid, UsageRecorded
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, PartFact

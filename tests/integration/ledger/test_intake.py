@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.ledger import handlers
-from services.ledger.store import papers
+from services.ledger.intake import billing_documents as papers
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import RefundUnmatched

@@ -12,8 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from services.ledger import handlers
-from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, bookings, pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
+from services.ledger.booking import store as bookings
+from services.ledger.large_reservations import store as allocations
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
     AmountInvoiced,

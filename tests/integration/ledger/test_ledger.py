@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.ledger.domain import limits
-from services.ledger.store import pages, selections
+from services.ledger.balances import store as pages
+from services.ledger.journal import limits
+from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once

@@ -13,8 +13,8 @@ from asyncpg import Connection
 from hypothesis import HealthCheck, Phase, given, settings
 
 from services.ledger import handlers
-from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (

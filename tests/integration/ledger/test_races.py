@@ -13,7 +13,8 @@ import pytest
 from deploy.demo.client import eventually
 from services.ledger import handlers
 from services.ledger.app import MIGRATIONS
-from services.ledger.store import reservations, selections
+from services.ledger.reservations import store as reservations
+from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.api import READS
-from services.ledger.domain.explaining import REASONS, TERMS, Cause, Standing, cause_of, explain, why_not, why_not_usage
-from services.ledger.domain.intake import NEVER
-from services.ledger.store import explaining as statements
+from services.ledger.explanation import store as statements
+from services.ledger.explanation.rules import REASONS, TERMS, Cause, Standing, cause_of, explain, why_not, why_not_usage
+from services.ledger.intake.rules import NEVER
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 LATER = datetime(2026, 4, 2, 16, tzinfo=UTC)

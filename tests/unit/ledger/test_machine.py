@@ -8,12 +8,14 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.ledger.domain import booking, matching, moves
-from services.ledger.domain.booking import Held, Holding, Order, Paid
-from services.ledger.domain.matching import Waiting
-from services.ledger.domain.moves import INVOICEABLE, INVOICED, OFFSET, OUTSIDE, RESERVED, Move
-from services.ledger.domain.netting import Candidate, Owed
-from services.ledger.domain.reserving import Ask, Decision, Selected, offset, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Held, Holding, Order, Paid
+from services.ledger.intake import matching
+from services.ledger.intake.matching import Waiting
+from services.ledger.journal import rules as moves
+from services.ledger.journal.rules import INVOICEABLE, INVOICED, OFFSET, OUTSIDE, RESERVED, Move
+from services.ledger.netting.rules import Candidate, Owed
+from services.ledger.reservations.rules import Ask, Decision, Selected, offset, reserve
 from shared.contracts.invoicing import PartFact, Share
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Unacceptable

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.domain import booking
-from services.ledger.domain.booking import Held, Holding, Paid
-from services.ledger.domain.netting import Candidate, Owed, net, paid_fen
-from services.ledger.domain.reserving import Decision, Selected, offset, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Held, Holding, Paid
+from services.ledger.netting.rules import Candidate, Owed, net, paid_fen
+from services.ledger.reservations.rules import Decision, Selected, offset, reserve
 from shared.contracts.ledger import (
     BalanceReserved,
     OffsetDeficit,

@@ -6,11 +6,11 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.domain import booking
-from services.ledger.domain.booking import Held, Holding
-from services.ledger.domain.limits import GROUPS_MAX, OFFSETS_MAX
-from services.ledger.domain.netting import Candidate, Owed
-from services.ledger.domain.reserving import Decision, Selected, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Held, Holding
+from services.ledger.journal.limits import GROUPS_MAX, OFFSETS_MAX
+from services.ledger.netting.rules import Candidate, Owed
+from services.ledger.reservations.rules import Decision, Selected, reserve
 from shared.contracts.invoicing import InvoiceVoided, Share
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 from shared.contracts.message import DOCUMENT_FEN_MAX, LARGEST_ID
