@@ -1,16 +1,13 @@
-"""What the gateway may ask of the ledger: balances, months, cash, and what is behind them. Every route is about one account."""
+"""Balances, months and cash of an account."""
 
 from typing import Annotated
 
 from asyncpg import Record
 from fastapi import APIRouter, Query
 
-from services.ledger.balances import store as pages
+from services.ledger.balances import store
 from services.ledger.balances.rules import balance, withdrawable_fen
-from services.ledger.explanation import api as behind
-from services.ledger.explanation import store as explaining
-from services.ledger.intake.rules import NEVER
-from services.ledger.items import api as found
+from services.ledger.journal.rules import NEVER
 from services.ledger.queries.asking import OfSums, Past
 from shared.contracts.http.ledger import Cash, Month
 from shared.contracts.ledger import Balance
@@ -19,23 +16,21 @@ from shared.runtime.service import Runtime
 
 
 def routes(runtime: Runtime) -> APIRouter:
-    router = APIRouter(prefix="/accounts/{account_id}")
-    router.include_router(behind.routes(runtime))
-    router.include_router(found.routes(runtime))  # after: its number takes whatever a path goes on with
+    router = APIRouter()
 
     @router.get("/balances")
     async def balances(account_id: AccountId, asked: Annotated[Past, Query()]) -> list[Balance]:
         now = runtime.clock.now()
         as_of = asked.moment(now)
         async with runtime.read(account_id) as db:
-            sums = pages.sums(db, account_id, now) if as_of is None else explaining.past_sums(db, account_id, as_of)
+            sums = store.sums(db, account_id, now) if as_of is None else store.past_sums(db, account_id, as_of)
             return [balance(one) for one in await sums]
 
     @router.get("/months")
     async def months(account_id: AccountId, asked: Annotated[OfSums, Query()]) -> list[Month]:
         now = runtime.clock.now()
         async with runtime.read(account_id) as db:
-            rows = await pages.months(db, account_id, asked.filters())
+            rows = await store.months(db, account_id, asked.filters())
 
         def month(row: Record) -> Month:
             never = row["opens_at"] == NEVER
@@ -49,8 +44,8 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.get("/cash")
     async def cash(account_id: AccountId) -> Cash:
         async with runtime.read(account_id) as db:
-            cash_fen = await pages.cash_fen(db, account_id)
-            sums = await pages.sums(db, account_id, runtime.clock.now())
+            cash_fen = await store.cash_fen(db, account_id)
+            sums = await store.sums(db, account_id, runtime.clock.now())
         deficit_fen = -sum(one.negative_fen for one in sums)
         return Cash(cash_fen=cash_fen, withdrawable_fen=withdrawable_fen(cash_fen, deficit_fen))
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from asyncpg import Connection
 
-from services.ledger.balances.news import Changed, Openings
-from services.ledger.journal.store import NOTE_CHANGE
+from services.ledger.balances.rules import ChangedAccount, Openings
+from services.ledger.journal.sums import NOTE_CHANGE
 
 PUBLISH_SECONDS = 1.0
 LEASE_SECONDS = 30.0
@@ -15,7 +15,7 @@ CLAIM_MAX = 200
 OPENINGS_MAX = 500
 
 
-async def claim(db: Connection, at: datetime, _: datetime) -> list[Changed] | None:
+async def claim(db: Connection, at: datetime, _: datetime) -> list[ChangedAccount] | None:
     """Accounts whose balance changed and was not published within the last second, those that waited longest first."""
     rows = await db.fetch(
         """
@@ -31,11 +31,13 @@ async def claim(db: Connection, at: datetime, _: datetime) -> list[Changed] | No
         at + timedelta(seconds=LEASE_SECONDS),
         CLAIM_MAX,
     )
-    found = [Changed(row["account_id"], row["version"], at, json.loads(row["deficits"])) for row in rows]
+    found = [ChangedAccount(row["account_id"], row["version"], at, json.loads(row["deficits"])) for row in rows]
     return sorted(found, key=lambda one: one.account_id) or None
 
 
-async def mark_told(db: Connection, changed: Sequence[Changed], deficits: Mapping[int, Mapping[str, int]]) -> None:
+async def mark_told(
+    db: Connection, changed: Sequence[ChangedAccount], deficits: Mapping[int, Mapping[str, int]]
+) -> None:
     await db.execute(
         """
         WITH told AS (

@@ -1,8 +1,14 @@
-"""The figures of a balance, and what cash may leave (R-3, R-10)."""
+"""The figures of a balance, what cash may leave (R-3, R-10), and what is told of both.
 
+A changed balance is told at most once a second for an account; its deficits when they are others than were told last.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from shared.contracts.ledger import Balance
+from shared.contracts.ledger import Balance, BalanceChanged, DeficitClosed, DeficitOpened
+from shared.contracts.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +44,39 @@ def balance(sums: Sums) -> Balance:
 def withdrawable_fen(cash_fen: int, deficit_fen: int) -> int:
     """Cash that may leave: a deficit keeps back its own amount (D-12)."""
     return max(0, cash_fen - deficit_fen)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAccount:
+    """An account of which something is to be told. `deficits` is what was told last, by subject."""
+
+    account_id: int
+    version: int
+    claimed_at: datetime
+    deficits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """Sums that have opened by now, as far as the sweep came; they belong to these accounts."""
+
+    opens_at: datetime
+    through_id: int
+    accounts: tuple[int, ...]
+
+
+def deficits_of(sums: Sequence[Sums]) -> dict[str, int]:
+    return {one.subject: -one.negative_fen for one in sums if one.negative_fen}
+
+
+def news(changed: ChangedAccount, sums: Sequence[Sums]) -> list[Message]:
+    """The balance as it is, and each deficit that is another than was told last."""
+    common = {"account_id": changed.account_id, "version": changed.version}
+    told: list[Message] = [BalanceChanged.model_validate(common | {"balances": tuple(map(balance, sums))})]
+    now = deficits_of(sums)
+    for subject in sorted(changed.deficits.keys() | now.keys()):
+        fen = now.get(subject, 0)
+        kind = DeficitOpened if fen else DeficitClosed
+        if fen != changed.deficits.get(subject, 0):
+            told.append(kind.model_validate(common | {"subject": subject, "deficit_fen": fen}))
+    return told

@@ -6,7 +6,8 @@ from datetime import datetime
 from asyncpg import Connection, Record
 
 from services.ledger.balances.rules import Sums
-from services.ledger.items.store import matching
+from services.ledger.queries.filters import predicates
+from services.ledger.queries.past import OPEN, PAST_WHOLE
 
 
 async def sums(db: Connection, account_id: int, now: datetime) -> list[Sums]:
@@ -39,9 +40,25 @@ async def sums_of(db: Connection, accounts: Sequence[int], now: datetime) -> dic
     return found
 
 
+async def past_sums(db: Connection, account_id: int, as_of: datetime) -> list[Sums]:
+    """Of what was open then, by subject: what `sums` said at that moment."""
+    rows = await db.fetch(
+        f"""
+        SELECT subject, sum(settled_fen)::bigint AS settled_fen, sum(refunded_fen)::bigint AS refunded_fen,
+            sum(greatest(invoiceable_fen, 0))::bigint AS positive_fen, sum(least(invoiceable_fen, 0))::bigint AS negative_fen,
+            sum(reserved_fen)::bigint AS reserved_fen, sum(invoiced_fen)::bigint AS invoiced_fen,
+            sum(greatest(offset_fen, 0))::bigint AS offset_cost_fen, sum(greatest(-offset_fen, 0))::bigint AS offset_accept_fen
+        FROM {PAST_WHOLE} WHERE account_id = $1 AND {OPEN} GROUP BY subject ORDER BY subject
+        """,
+        account_id,
+        as_of,
+    )
+    return [Sums(**row) for row in rows]
+
+
 async def months(db: Connection, account_id: int, asked: Mapping[str, object]) -> list[Record]:
     """By subject, month, and when it opens."""
-    tests, values = matching(asked, 2)
+    tests, values = predicates(asked, 2)
     return await db.fetch(
         f"""
         SELECT subject, cycle, opens_at, sum(settled_fen)::bigint AS consumed_fen, sum(refunded_fen)::bigint AS refunded_fen,

@@ -1,4 +1,4 @@
-"""What is behind a figure: the terms of a balance, the documents of a term or a request, the history of a document."""
+"""What is behind a figure: the terms of a balance, the documents of a term, the history of a document."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,25 +8,30 @@ from typing import Annotated
 from asyncpg import Record
 from fastapi import APIRouter, Query
 
-from services.ledger.explanation import store as explaining
+from services.ledger.explanation import store
 from services.ledger.explanation.rules import Cause, cause_of, explain
-from services.ledger.items import store as searching
-from services.ledger.items.api import no_such_item
-from services.ledger.queries.asking import BY_MOVE, BY_PLACE, BY_TIME, OfSubject, Paged, TermSearch
+from services.ledger.queries import problems
+from services.ledger.queries.asking import BY_MOVE, BY_TIME, Paged, Past
 from shared.contracts.http.ledger import (
     DocumentPage,
     DocumentView,
     ExplanationView,
     MovePage,
     MoveView,
-    ReservedPage,
-    ReservedView,
     Term,
 )
-from shared.contracts.message import AccountId, Id, Number
+from shared.contracts.message import AccountId, Code, Number
 from shared.domain.catalogue import Catalogue
 from shared.runtime.service import Runtime
-from shared.runtime.web import Problem
+
+
+class OfSubject(Past):
+    subject: Code
+
+
+class TermSearch(OfSubject, Paged):
+    pass
+
 
 WHOLE = "in_allocation"
 """Of this term there are no documents yet, only a few months, on one page."""
@@ -41,9 +46,9 @@ def routes(runtime: Runtime) -> APIRouter:
         now = runtime.clock.now()
         as_of = asked.moment(now)
         async with runtime.read(account_id) as db:
-            parts = await explaining.parts(db, account_id, asked.subject, now, as_of)
+            parts = await store.parts(db, account_id, asked.subject, now, as_of)
         if asked.subject not in catalogue.subjects and not any(parts.values()):
-            raise _unknown_subject(asked.subject, catalogue)
+            raise problems.no_such_subject(asked.subject, [*catalogue.subjects])
         shown = asdict(explain(parts)) | {"subject": asked.subject, "as_of": (as_of or now).astimezone(UTC)}
         return ExplanationView.model_validate(shown)
 
@@ -52,9 +57,9 @@ def routes(runtime: Runtime) -> APIRouter:
         now, after = runtime.clock.now(), BY_TIME.after(asked.cursor)
         as_of = asked.moment(now)
         async with runtime.read(account_id) as db:
-            rows = await explaining.documents(db, account_id, asked.subject, term, now, as_of, after, asked.limit)
+            rows = await store.documents(db, account_id, asked.subject, term, now, as_of, after, asked.limit)
             found = [row["item_id"] for row in rows if term != WHOLE]
-            caused = await explaining.causes(db, account_id, found, term, as_of or now)
+            caused = await store.causes(db, account_id, found, term, as_of or now)
         shown = [DocumentView.model_validate(dict(row) | {"causes": _causes(row, caused)}) for row in rows]
         return DocumentPage(documents=shown, next=None if term == WHOLE else BY_TIME.cursor(rows, asked.limit))
 
@@ -62,21 +67,10 @@ def routes(runtime: Runtime) -> APIRouter:
     async def moves(account_id: AccountId, number: Number, asked: Annotated[Paged, Query()]) -> MovePage:
         after = BY_MOVE.after(asked.cursor)
         async with runtime.read(account_id) as db:
-            rows = await explaining.moves(db, account_id, number, after, asked.limit)
+            rows = await store.moves(db, account_id, number, after, asked.limit)
             if not rows and asked.cursor is None:
-                raise await no_such_item(db, account_id, number)
+                raise problems.no_such_item(number, await store.found_elsewhere(db, account_id, number))
         return MovePage(moves=list(map(_move, rows)), next=BY_MOVE.cursor(rows, asked.limit))
-
-    @router.get("/reservations/{request_id}/items")
-    async def reserved(account_id: AccountId, request_id: Id, asked: Annotated[Paged, Query()]) -> ReservedPage:
-        after = BY_PLACE.after(asked.cursor)
-        async with runtime.read(account_id) as db:
-            reservation_id = await searching.reservation_of(db, account_id, request_id)
-            if reservation_id is None:
-                raise _nothing_reserved(request_id)
-            rows = await searching.reserved_items(db, account_id, reservation_id, after, asked.limit)
-        shown = [ReservedView.model_validate(dict(row)) for row in rows]
-        return ReservedPage(items=shown, next=BY_PLACE.cursor(rows, asked.limit))
 
     return router
 
@@ -89,15 +83,3 @@ def _causes(document: Record, caused: Sequence[Record]) -> list[dict[str, object
 def _move(row: Record) -> MoveView:
     cause = Cause("settled", row["number"], row["line"]) if row["cause"] is None else cause_of(row["cause"])
     return MoveView.model_validate(dict(row) | {"cause": asdict(cause)})
-
-
-def _unknown_subject(subject: str, catalogue: Catalogue) -> Problem:
-    detail = f"There is no subject {subject}; name one of {', '.join(catalogue.subjects)}."
-    return Problem(404, "NO_SUCH_SUBJECT", "No such subject", detail, subject=subject)
-
-
-def _nothing_reserved(request_id: int) -> Problem:
-    detail = (
-        f"Nothing was reserved for request {request_id}: it was refused, is not decided yet, or is not this account's."
-    )
-    return Problem(404, "NOT_FOUND", "Nothing reserved", detail, request_id=request_id)

@@ -5,10 +5,9 @@ from datetime import datetime
 
 from asyncpg import Connection, Record
 
-from services.ledger.balances.rules import Sums
-from services.ledger.items.store import ITEM, NEVER, Place, matching, walk
+from services.ledger.queries.filters import NEVER, Place, predicates, walk
+from services.ledger.queries.past import BUCKETS, OPEN, PAST_PAGE, PAST_WHOLE
 
-OPEN = "opens_at <= $2"
 LIST_FEN = "coalesce(list_fen, settled_fen + coalesce(voucher_fen, 0))"
 TERMS = {
     "list_price": (LIST_FEN, "true"),
@@ -37,39 +36,6 @@ SUMS = ", ".join(
     for name, (fen, test) in (TERMS | COUNTED).items()
 )
 
-BUCKETS = {name: f"{name}_fen" for name in ("invoiceable", "reserved", "invoiced", "offset")} | {
-    "outside": "refunded_fen"
-}
-_MOVED = ", ".join(
-    f"coalesce(sum(CASE '{bucket}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen END), 0)::bigint AS {column}"
-    for bucket, column in BUCKETS.items()
-)
-_AS_WAS = ", ".join(f"i.{column} - coalesce(l.{column}, 0) AS {column}" for column in BUCKETS.values())
-_LATER = f"SELECT {{}}{_MOVED} FROM move m WHERE m.account_id = $1 AND m.at > $2"
-_PAST = f"""(
-    SELECT {", ".join(f"i.{name.strip()}" for name in ITEM.split(",") if name.strip() not in BUCKETS.values())}, i.account_id, {_AS_WAS}
-    FROM item i {{}} WHERE i.account_id = $1 AND i.arrived_at <= $2
-) AS item"""
-PAST_WHOLE = _PAST.format(f"LEFT JOIN ({_LATER.format('item_id, ')} GROUP BY item_id) AS l USING (item_id)")
-PAST_PAGE = _PAST.format(f"CROSS JOIN LATERAL ({_LATER.format('')} AND m.item_id = i.item_id) AS l")
-"""Items as they were at `$2`: what arrived later is not there, and what moved later is moved back. All at once, or one by one."""
-
-
-async def past_sums(db: Connection, account_id: int, as_of: datetime) -> list[Sums]:
-    """Of what was open then, by subject: what `pages.sums` said at that moment."""
-    rows = await db.fetch(
-        f"""
-        SELECT subject, sum(settled_fen)::bigint AS settled_fen, sum(refunded_fen)::bigint AS refunded_fen,
-            sum(greatest(invoiceable_fen, 0))::bigint AS positive_fen, sum(least(invoiceable_fen, 0))::bigint AS negative_fen,
-            sum(reserved_fen)::bigint AS reserved_fen, sum(invoiced_fen)::bigint AS invoiced_fen,
-            sum(greatest(offset_fen, 0))::bigint AS offset_cost_fen, sum(greatest(-offset_fen, 0))::bigint AS offset_accept_fen
-        FROM {PAST_WHOLE} WHERE account_id = $1 AND {OPEN} GROUP BY subject ORDER BY subject
-        """,
-        account_id,
-        as_of,
-    )
-    return [Sums(**row) for row in rows]
-
 
 async def parts(
     db: Connection, account_id: int, subject: str, now: datetime, as_of: datetime | None
@@ -90,7 +56,7 @@ async def in_allocation(db: Connection, account_id: int, subject: str) -> list[R
     """What is promised and not yet taken from documents: a few rows of the sums, seldom any."""
     return await db.fetch(
         """
-        SELECT subject, cycle, -sum(remainder_fen)::bigint AS fen FROM remainder WHERE account_id = $1 AND subject = $2
+        SELECT subject, cycle, -sum(promised_fen)::bigint AS fen FROM promise WHERE account_id = $1 AND subject = $2
         GROUP BY subject, cycle ORDER BY cycle
         """,
         account_id,
@@ -113,7 +79,7 @@ async def documents(
         return [] if as_of else await in_allocation(db, account_id, subject)
     fen, test = TERMS[term]
     asked = {"subject": subject}
-    tests, values = matching(asked, 6)
+    tests, values = predicates(asked, 6)
     columns = (
         f"item_id, kind, number, line, item_name, subject, cycle, occurred_at, opens_at <= $2 AS is_open, {fen} AS fen"
     )
@@ -175,3 +141,16 @@ async def moves(db: Connection, account_id: int, number: str, after: Place, limi
         limit,
         *after,
     )
+
+
+async def found_elsewhere(db: Connection, account_id: int, number: str) -> list[str]:
+    """Where a number is that no order or bill has."""
+    rows = await db.fetch(
+        """
+        SELECT 'usage' AS place WHERE EXISTS (SELECT FROM usage_record WHERE account_id = $1 AND number = $2)
+        UNION ALL SELECT 'refunds' WHERE EXISTS (SELECT FROM refund WHERE account_id = $1 AND number = $2)
+        """,
+        account_id,
+        number,
+    )
+    return [row["place"] for row in rows]

@@ -1,4 +1,4 @@
-"""What arrives beside items: refunds that wait for their original, usage, cash. And how a whole batch is taken in."""
+"""Billing documents beside items: refunds, which wait for their original, usage, and top-ups of cash."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,82 +6,28 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
-from services.ledger.intake import matching
-from services.ledger.intake.matching import RACE_SECONDS, Overdue, Waiting
-from services.ledger.intake.rules import Intake, NewRefund, NewUsage, RowKey
-from services.ledger.journal import store as items
-from services.ledger.large_reservations.promises import KEY as SUM_KEY
+from services.ledger.intake.matching import RACE_SECONDS, Document, Matching, OverdueRefund, WaitingRefund
+from services.ledger.intake.rules import NewRefund, NewUsage, RowKey
 from shared.contracts.accounts import CashToppedUp
 
 Original = tuple[int | None, int]
 """Its item, and what of it is left to be refunded."""
 
 
-async def take_in(
-    db: Connection, batch: Intake, catalogue_version: str, now: datetime
-) -> tuple[Intake, matching.Matching]:
-    """All documents of the batch but those that are parked, each whole; and which refunds count from now on.
-
-    Each pass that finds a document to be parked begins again without it.
-    """
-    await _lock(db, batch)
-    while True:
-        savepoint = db.transaction()
-        await savepoint.start()
-        conflicts = [
-            *await items.add(db, batch.items, catalogue_version, now),
-            *await _add_refunds(db, batch.refunds, now),
-            *await _add_usage(db, batch.usage),
-        ]
-        matched = matching.match(await waiting_refunds(db, batch.accounts))
-        parks = batch.conflict_parks(conflicts) or batch.excess_parks(matched.excesses)
-        if not parks:
-            await savepoint.commit()
-            return batch, matched
-        await savepoint.rollback()
-        batch = batch.without(parks)
-
-
-async def _lock(db: Connection, batch: Intake) -> None:
-    """What refunds bear on, those of the batch and those that wait, in the order in which everybody locks: refunds, items, sums, accounts.
-
-    Without refunds one statement writes the sums and another nothing: there is no order to keep.
-    """
-    waiting = await db.fetch(
+async def lock_waiting_refunds(db: Connection, accounts: Sequence[int]) -> list[Document]:
+    """The originals that refunds of these accounts wait for."""
+    rows = await db.fetch(
         """
         SELECT account_id, original_number FROM refund
         WHERE EXISTS (SELECT FROM refund WHERE item_id IS NULL) AND account_id = ANY ($1) AND item_id IS NULL
         ORDER BY account_id, arrived_at, number, line FOR UPDATE
         """,
-        batch.accounts,
+        accounts,
     )
-    originals = {(one.account_id, one.original_number) for one in batch.refunds} | {tuple(row) for row in waiting}
-    if not originals:
-        return
-    found = await db.fetch(
-        f"""
-        SELECT {SUM_KEY} FROM item WHERE (account_id, number) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
-        ORDER BY account_id, occurred_at, item_id FOR UPDATE
-        """,
-        *zip(*originals, strict=True),
-    )
-    sums = {tuple(row) for row in found} | {
-        (one.account_id, one.subject, one.cycle, one.content, one.opens_at) for one in batch.items
-    }
-    await db.execute(
-        f"""
-        SELECT FROM balance_sum WHERE ({SUM_KEY}) IN (
-            SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]))
-        ORDER BY {SUM_KEY} FOR UPDATE
-        """,
-        *(zip(*sums, strict=True) if sums else ([], [], [], [], [])),
-    )
-    await db.execute(
-        "SELECT FROM account_change WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE", batch.accounts
-    )
+    return [tuple(row) for row in rows]
 
 
-async def _add_refunds(db: Connection, refunds: Sequence[NewRefund], now: datetime) -> list[RowKey]:
+async def add_refunds(db: Connection, refunds: Sequence[NewRefund], now: datetime) -> list[RowKey]:
     """Returns the keys of refunds that exist with other content."""
     if not refunds:
         return []
@@ -106,7 +52,7 @@ async def _add_refunds(db: Connection, refunds: Sequence[NewRefund], now: dateti
     return await _conflicting(db, "refund", refunds)
 
 
-async def _add_usage(db: Connection, usage: Sequence[NewUsage]) -> list[RowKey]:
+async def add_usage(db: Connection, usage: Sequence[NewUsage]) -> list[RowKey]:
     """Returns the keys of usage that exists with other content."""
     if not usage:
         return []
@@ -143,7 +89,7 @@ async def _conflicting(db: Connection, table: str, given: Sequence[NewRefund] | 
     return [tuple(row) for row in rows]
 
 
-async def waiting_refunds(db: Connection, accounts: Sequence[int]) -> list[Waiting]:
+async def waiting_refunds(db: Connection, accounts: Sequence[int]) -> list[WaitingRefund]:
     """Refunds of these accounts that do not count yet, as they came, with their originals if those are here; locked.
 
     Mostly nobody's refund waits, and then no account is looked for.
@@ -160,9 +106,9 @@ async def waiting_refunds(db: Connection, accounts: Sequence[int]) -> list[Waiti
     return [_waiting(dict(row), originals) for row in rows]
 
 
-def _waiting(row: dict[str, Any], originals: dict[tuple[int, str, int], Original]) -> Waiting:
+def _waiting(row: dict[str, Any], originals: dict[tuple[int, str, int], Original]) -> WaitingRefund:
     original = originals.get((row["account_id"], row["original_number"], row.pop("original_line")), (None, 0))
-    return Waiting(**row, item_id=original[0], left_fen=original[1])
+    return WaitingRefund(**row, item_id=original[0], left_fen=original[1])
 
 
 async def _originals(db: Connection, refunds: Sequence[Record]) -> dict[tuple[int, str, int], Original]:
@@ -182,7 +128,7 @@ async def _originals(db: Connection, refunds: Sequence[Record]) -> dict[tuple[in
     }
 
 
-async def count(db: Connection, found: matching.Matching) -> None:
+async def count(db: Connection, found: Matching) -> None:
     """These refunds count from now on."""
     if not found.due:
         return
@@ -199,7 +145,7 @@ async def count(db: Connection, found: matching.Matching) -> None:
     )
 
 
-async def claim_overdue(db: Connection, _: datetime, now: datetime) -> Overdue | None:
+async def claim_overdue(db: Connection, _: datetime, now: datetime) -> OverdueRefund | None:
     """A refund that still waits. Whoever claims it looks again in a minute, should this process die."""
     row = await db.fetchrow(
         """
@@ -213,23 +159,23 @@ async def claim_overdue(db: Connection, _: datetime, now: datetime) -> Overdue |
         now,
         now + timedelta(seconds=RACE_SECONDS),
     )
-    return None if row is None else Overdue(**row)
+    return None if row is None else OverdueRefund(**row)
 
 
-async def looked_at(db: Connection, overdue: Overdue, now: datetime) -> None:
+async def look_again(db: Connection, overdue: OverdueRefund, at: datetime | None) -> None:
+    """At that moment, or only when something of the account arrives."""
     await db.execute(
         "UPDATE refund SET look_at = $3 WHERE account_id = $1 AND number = $2 AND item_id IS NULL",
         overdue.account_id,
         overdue.number,
-        overdue.next_look(now),
+        at,
     )
 
 
 async def add_cash(db: Connection, fact: CashToppedUp) -> bool:
     """Once under its number. False: that number came before with another sum."""
-    return (
-        await db.fetchval(
-            """
+    same: bool = await db.fetchval(
+        """
         WITH fresh AS (
             INSERT INTO top_up (account_id, number, cash_fen, occurred_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (account_id, number) DO NOTHING RETURNING account_id, cash_fen
@@ -239,10 +185,9 @@ async def add_cash(db: Connection, fact: CashToppedUp) -> bool:
         )
         SELECT NOT EXISTS (SELECT FROM top_up WHERE account_id = $1 AND number = $2 AND cash_fen <> $3)
         """,
-            fact.account_id,
-            fact.number,
-            fact.cash_fen,
-            fact.occurred_at,
-        )
-        is True
+        fact.account_id,
+        fact.number,
+        fact.cash_fen,
+        fact.occurred_at,
     )
+    return same

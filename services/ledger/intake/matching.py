@@ -16,7 +16,7 @@ Document = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingRefund:
     """A line of a refund that does not count yet. `item_id` is its original, if that is here, and `left_fen` what that still has."""
 
     account_id: int
@@ -58,7 +58,7 @@ class Matching:
     excesses: tuple[Excess, ...] = ()
 
 
-def match(waiting: Sequence[Waiting]) -> Matching:
+def match(waiting: Sequence[WaitingRefund]) -> Matching:
     """In the order of their arrival, each refund as a whole. `waiting` is in that order."""
     spent = Counter[int]()
     due: list[DueRefund] = []
@@ -80,14 +80,14 @@ def match(waiting: Sequence[Waiting]) -> Matching:
     return Matching(tuple(sorted(due, key=lambda one: (one.account_id, one.item_id))), tuple(excesses))
 
 
-def _due(lines: Sequence[Waiting]) -> Iterator[DueRefund]:
+def _due(lines: Sequence[WaitingRefund]) -> Iterator[DueRefund]:
     for line in lines:
         assert line.item_id is not None
         yield DueRefund(line.account_id, line.number, line.line, line.item_id, line.cash_fen)
 
 
 @dataclass(frozen=True)
-class Overdue:
+class OverdueRefund:
     """A refund that a worker looks at again: soon, in case its original came in at the same moment; and after a day."""
 
     account_id: int
@@ -100,7 +100,7 @@ class Overdue:
         return self.arrived_at + WAIT if now < self.arrived_at + WAIT else None
 
 
-def unmatched(overdue: Overdue, found: Matching, now: datetime) -> list[RefundUnmatched]:
+def unmatched(overdue: OverdueRefund, found: Matching, now: datetime) -> list[RefundUnmatched]:
     """Said once, a day after the refund came, if it still does not count."""
     document = (overdue.account_id, overdue.number)
     matched = any((one.account_id, one.number) == document for one in found.due)

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from services.ledger.intake.matching import Excess
+from services.ledger.intake.matching import Document, Excess
+from services.ledger.journal.rules import NEVER
+from services.ledger.journal.sums import SumKey
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import (
     BillAdjusted,
@@ -22,10 +24,6 @@ from shared.contracts.message import Park
 from shared.domain.calendar import cycle_of, earliest_opening, month_start
 from shared.domain.catalogue import Catalogue, NoRow
 
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-"""Before every item: where a walk through time begins."""
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""When items open that only their vendor, or nobody, invoices."""
 CONFLICT = "this number arrived before with other content; correct it under a new number or by an adjustment"
 
 RowKey = tuple[Any, ...]
@@ -64,6 +62,10 @@ class NewItem:
     @property
     def key(self) -> RowKey:
         return *self.place, self.digest
+
+    @property
+    def sum_key(self) -> SumKey:
+        return SumKey(self.account_id, self.subject, self.cycle, self.content, self.opens_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,14 @@ class Intake:
     def accounts(self) -> list[int]:
         return sorted({item.account_id for item in self.items} | {refund.account_id for refund in self.refunds})
 
+    @property
+    def sum_keys(self) -> set[SumKey]:
+        return {item.sum_key for item in self.items}
+
+    def originals(self, waiting: Iterable[Document]) -> list[Document]:
+        """What refunds bear on: those of the batch, and those that wait already."""
+        return sorted({(one.account_id, one.original_number) for one in self.refunds} | {*waiting})
+
     def without(self, parks: Sequence[Park]) -> "Intake":
         """Less the documents that are parked."""
         bad = {id(park.message) for park in parks}
@@ -131,12 +141,16 @@ class Intake:
             parks=[*self.parks, *parks],
         )
 
-    def conflict_parks(self, conflicts: Iterable[RowKey]) -> list[Park]:
+    def to_park(self, conflicts: Sequence[RowKey], excesses: Sequence[Excess]) -> list[Park]:
+        """What cannot be accepted. Refunds are judged once nothing conflicts any more."""
+        return self._conflicting(conflicts) or self._excessive(excesses)
+
+    def _conflicting(self, conflicts: Sequence[RowKey]) -> list[Park]:
         """Documents that exist with other content: somebody upstream must say which one is true."""
         facts = {id(fact): fact for fact in (self.facts[key] for key in conflicts)}
         return [Park(fact, "CONTENT_CONFLICT", CONFLICT) for fact in facts.values()]
 
-    def excess_parks(self, excesses: Sequence[Excess]) -> list[Park]:
+    def _excessive(self, excesses: Sequence[Excess]) -> list[Park]:
         """Documents of this batch that refund more than their originals have left."""
         texts = {excess.document: excess.text for excess in excesses}
         excessive = [one for one in self.refunds if (one.account_id, one.number) in texts]

@@ -6,6 +6,8 @@ snapshot and locks nothing, putting right locks out writers for as long as it ta
 
 from asyncpg import Connection, Record
 
+from services.ledger.journal import sums
+
 ITEMS = """
     WITH flow AS (
         SELECT account_id, item_id, to_bucket AS bucket, amount_fen AS fen FROM move
@@ -26,27 +28,17 @@ ITEMS = """
     )
 """
 ITEM_FIGURES = ("refunded_fen", "invoiceable_fen", "reserved_fen", "invoiced_fen", "offset_fen")
-SUMS = """
+SUMS = f"""
     WITH promised AS (
-        SELECT account_id, subject, cycle, content, opens_at, sum(remainder_fen) AS fen FROM remainder GROUP BY 1, 2, 3, 4, 5
+        SELECT {sums.KEY}, sum(promised_fen) AS fen FROM promise GROUP BY {sums.KEY}
     ), truth AS (
-        SELECT account_id, subject, cycle, content, opens_at, sum(settled_fen)::bigint AS settled_fen,
+        SELECT {sums.KEY}, sum(settled_fen)::bigint AS settled_fen,
             sum(refunded_fen)::bigint AS refunded_fen, (sum(greatest(invoiceable_fen, 0)) - coalesce(max(fen), 0))::bigint AS positive_fen,
             sum(least(invoiceable_fen, 0))::bigint AS negative_fen, (sum(reserved_fen) + coalesce(max(fen), 0))::bigint AS reserved_fen,
             sum(invoiced_fen)::bigint AS invoiced_fen, sum(offset_fen)::bigint AS offset_fen
-        FROM item LEFT JOIN promised USING (account_id, subject, cycle, content, opens_at) GROUP BY 1, 2, 3, 4, 5
+        FROM item LEFT JOIN promised USING ({sums.KEY}) GROUP BY {sums.KEY}
     )
 """
-SUM_FIGURES = (
-    "settled_fen",
-    "refunded_fen",
-    "positive_fen",
-    "negative_fen",
-    "reserved_fen",
-    "invoiced_fen",
-    "offset_fen",
-)
-SUM_KEY = "account_id, subject, cycle, content, opens_at"
 
 
 async def differing_items(db: Connection) -> list[Record]:
@@ -63,15 +55,15 @@ async def differing_sums(db: Connection) -> list[Record]:
     """Key, and for each figure what the row has and what its items say."""
     return await db.fetch(
         f"""
-        {SUMS} SELECT {SUM_KEY}, {_pairs("s", SUM_FIGURES)} FROM balance_sum s FULL JOIN truth t USING ({SUM_KEY})
-        WHERE ({_of("s", SUM_FIGURES)}) IS DISTINCT FROM ({_of("t", SUM_FIGURES)}) ORDER BY {SUM_KEY}
+        {SUMS} SELECT {sums.KEY}, {_pairs("s", sums.FIGURES)} FROM balance_sum s FULL JOIN truth t USING ({sums.KEY})
+        WHERE ({_of("s", sums.FIGURES)}) IS DISTINCT FROM ({_of("t", sums.FIGURES)}) ORDER BY {sums.KEY}
         """
     )
 
 
 async def put_right(db: Connection) -> None:
     """Items from their moves, then sums from the items. As the owner, in one transaction."""
-    await db.execute("LOCK TABLE item, move, remainder, balance_sum IN SHARE ROW EXCLUSIVE MODE")
+    await db.execute("LOCK TABLE item, move, promise, balance_sum IN SHARE ROW EXCLUSIVE MODE")
     await db.execute(
         f"""
         {ITEMS} UPDATE item i SET {_set(ITEM_FIGURES)} FROM truth t
@@ -79,20 +71,15 @@ async def put_right(db: Connection) -> None:
             AND ({_of("i", ITEM_FIGURES)}) IS DISTINCT FROM ({_of("t", ITEM_FIGURES)})
         """
     )
-    await db.execute(
-        f"DELETE FROM balance_sum s WHERE NOT EXISTS (SELECT FROM item i WHERE ({_of('i', KEYS)}) = ({_of('s', KEYS)}))"
-    )
+    await db.execute(f"DELETE FROM balance_sum s WHERE NOT EXISTS (SELECT FROM item i WHERE {sums.same('i', 's')})")
     await db.execute(
         f"""
-        {SUMS} INSERT INTO balance_sum AS s ({SUM_KEY}, {", ".join(SUM_FIGURES)})
-        SELECT {SUM_KEY}, {", ".join(SUM_FIGURES)} FROM truth t
-        ON CONFLICT ({SUM_KEY}) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in SUM_FIGURES)}
-        WHERE ({_of("s", SUM_FIGURES)}) IS DISTINCT FROM ({_of("excluded", SUM_FIGURES)})
+        {SUMS} INSERT INTO balance_sum AS s ({sums.KEY}, {", ".join(sums.FIGURES)})
+        SELECT {sums.KEY}, {", ".join(sums.FIGURES)} FROM truth t
+        ON CONFLICT ({sums.KEY}) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in sums.FIGURES)}
+        WHERE ({_of("s", sums.FIGURES)}) IS DISTINCT FROM ({_of("excluded", sums.FIGURES)})
         """
     )
-
-
-KEYS = tuple(SUM_KEY.split(", "))
 
 
 def _of(table: str, names: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """A reservation over more items than one transaction should touch: its sums are held at once, its items follow in bounded steps.
 
-From the moment the sums are held, nobody else can have the amount; what is not yet taken from items is the remainder. A refund
-may meanwhile take from an item what was promised: then the reservation can't be exact any more, and is refused after all.
+From the moment the sums are held, nobody else can have the amount: what is not yet allocated is promised. A refund may meanwhile take
+from an item what was promised: then the reservation can't be exact any more, and is refused after all.
 """
 
 from collections import Counter
@@ -12,51 +12,48 @@ from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
-from services.ledger.booking.rules import Order
-from services.ledger.intake.rules import BEGINNING
+from services.ledger.booking.tasks import BookingTask, release_task
 from services.ledger.journal import limits
-from services.ledger.journal.rules import Move
-from services.ledger.netting.rules import Offset, SumKey, bucket_of, by_bucket, net, paid_fen, unpromised
-from services.ledger.reservations.rules import Answer, Selected, refusal, short, too_large, too_varied
+from services.ledger.journal.rules import BEGINNING, Move
+from services.ledger.journal.sums import SumKey
+from services.ledger.netting.rules import Offset, by_scope, net, paid_fen, scope_of, unpromised
+from services.ledger.reservations.refusals import refusal, short, too_large, too_varied
+from services.ledger.selections.rules import Selected
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 
 
 @dataclass(frozen=True)
-class Allocation:
-    """A large reservation in work."""
+class LargeReservation:
+    """One in work."""
 
     account_id: int
     request_id: int
     reservation_id: int
-    asked: str
+    command_text: str
     traceparent: str | None
 
     @cached_property
-    def ask(self) -> ReserveBalance:
+    def command(self) -> ReserveBalance:
         """Read when it is worked on: one that cannot be read is the trouble of this reservation only."""
-        return ReserveBalance.model_validate_json(self.asked)
-
-    def __str__(self) -> str:
-        return f"request {self.request_id} of account {self.account_id}"
-
-
-@dataclass(frozen=True)
-class Hold:
-    """What of each sum is promised; or the refusal."""
-
-    promises: tuple[tuple[SumKey, int], ...] = ()
-    offsets: tuple[Offset, ...] = ()
-    refused: ReservationRefused | None = None
+        return ReserveBalance.model_validate_json(self.command_text)
 
     @property
-    def answers(self) -> list[Answer]:
-        return [] if self.refused is None else [self.refused]
+    def cause(self) -> str:
+        return f"request {self.request_id}"
 
-    def moves(self, job: Allocation) -> list[Move]:
-        return [move for offset in self.offsets for move in offset.moves(f"request {job.request_id}")]
+    def __str__(self) -> str:
+        return f"{self.cause} of account {self.account_id}"
 
 
-class End(NamedTuple):
+# holding the sums
+
+
+class FreeSum(NamedTuple):
+    key: SumKey
+    free_fen: int
+
+
+class EndingMonth(NamedTuple):
     """The month in which an amount ends, and how much of it is left for that month."""
 
     account_id: int
@@ -64,46 +61,67 @@ class End(NamedTuple):
     left_fen: int
 
 
+NO_MONTH = EndingMonth(0, "", 0)
+"""All that is free is asked for, or more."""
+
+
 @dataclass(frozen=True)
-class Foreseen:
-    """What of each sum is of the selected products, if only some are; and, of the month in which the amount ends, of its oldest items."""
+class HeldSums:
+    """What of each sum is promised, and the deficits that are paid."""
 
-    of_products: Mapping[SumKey, int] | None
-    oldest: Mapping[SumKey, int]
+    promises: tuple[tuple[SumKey, int], ...] = ()
+    offsets: tuple[Offset, ...] = ()
+
+    def moves(self, large: LargeReservation) -> list[Move]:
+        return [move for offset in self.offsets for move in offset.moves(large.cause)]
 
 
-def ends_in(amount_fen: int | None, free: Sequence[tuple[SumKey, int]]) -> End | None:
-    """None if all that is free is asked for, or more. `free` is month by month."""
-    left = amount_fen or 0
-    for (account_id, cycle), members in groupby(free, key=lambda one: (one[0].account_id, one[0].cycle)):
-        month_fen = sum(fen for _, fen in members)
+def month_by_month(
+    command: ReserveBalance, sums: Sequence[FreeSum], of_products: Mapping[SumKey, int]
+) -> list[FreeSum]:
+    """What is free of the selection, in the order in which it is taken. `of_products`: what the items of its products have, if only
+    some are selected.
+    """
+    if command.products:
+        sums = [FreeSum(key, min(fen, of_products.get(key, 0))) for key, fen in sums]
+    free = [one for one in sums if one.free_fen > 0]
+    return sorted(free, key=lambda one: (one.key.account_id, one.key.cycle, one.key.subject, one.key.content))
+
+
+def ending_month(command: ReserveBalance, free: Sequence[FreeSum]) -> EndingMonth:
+    """`free` is month by month."""
+    left = command.amount_fen or 0
+    for (account_id, cycle), members in groupby(free, key=lambda one: (one.key.account_id, one.key.cycle)):
+        month_fen = sum(one.free_fen for one in members)
         if 0 < left < month_fen:
-            return End(account_id, cycle, left)
+            return EndingMonth(account_id, cycle, left)
         left -= month_fen
-    return None
+    return NO_MONTH
 
 
-def hold(job: Allocation, payers: Selected, free: Sequence[tuple[SumKey, int]], oldest: Mapping[SumKey, int]) -> Hold:
+def hold(
+    command: ReserveBalance, payers: Selected, free: Sequence[FreeSum], oldest: Mapping[SumKey, int]
+) -> HeldSums | ReservationRefused:
     """All that is free, or the amount month by month, after the deficits of the same subjects. `free` is in that order; of the month in
     which the amount ends, first what is `oldest` (R-4).
 
     What pays a deficit comes out of what is free of the same sums, never out of what another large reservation was promised.
     """
-    have = by_bucket((bucket_of(key, payers.pooled), fen) for key, fen in free)
-    refused = short(job.ask, have, payers.owed_here(have), payers.pooled)
-    of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
+    have = by_scope((scope_of(key, payers.pooled), fen) for key, fen in free)
     owed = payers.owed_here(have)
+    refused = short(command, have, owed, payers.pooled)
+    of_free = {item.sum_key: 0 for item in payers.items} | dict(free)
     offsets, _ = net(unpromised(payers.items, of_free)[0], owed, pooled=payers.pooled)
     if refused is None and (
         len(offsets) > limits.OFFSETS_MAX or paid_fen(offsets) < sum(debt.owed_fen for debt in owed)
     ):
-        refused = too_large(job.ask)
+        refused = too_large(command)
     if refused is not None:
-        return Hold(refused=refused)
+        return refused
     rest = Counter(dict(free))
     for offset in offsets:
         rest[offset.from_item.sum_key] -= offset.amount_fen
-    return Hold(tuple(_promised(+rest, job.ask.amount_fen, oldest).items()), tuple(offsets))
+    return HeldSums(tuple(_promised(+rest, command.amount_fen, oldest).items()), tuple(offsets))
 
 
 def _promised(rest: Counter[SumKey], amount_fen: int | None, oldest: Mapping[SumKey, int]) -> Counter[SumKey]:
@@ -120,62 +138,67 @@ def _promised(rest: Counter[SumKey], amount_fen: int | None, oldest: Mapping[Sum
     return +promised
 
 
-Alike = tuple[int, str | None]
+# allocating in steps
+
+
+Print = tuple[int, str | None]
 """Rate and spec: by these, items of one sum may print as different groups."""
 
 
-class Picked(NamedTuple):
-    """An open item of the sum whose remainder is next, oldest first. A tuple, for there may be millions."""
+class PickedItem(NamedTuple):
+    """An open item of a promised sum, oldest first. A tuple, for there may be millions."""
 
     item_id: int
     occurred_at: datetime
     free_fen: int
-    alike: Alike
+    tax_percent: int
+    spec: str | None
+
+    @property
+    def print(self) -> Print:
+        return self.tax_percent, self.spec
 
 
 @dataclass(frozen=True)
-class Remainder:
-    """What of a sum is not yet taken from items for a reservation, and how far they were looked at."""
+class Promise:
+    """What of a sum is held for a reservation and not allocated yet, and how far its items were looked at."""
 
-    job: Allocation
+    reservation: LargeReservation
     key: SumKey
-    remainder_fen: int
+    promised_fen: int
     after_at: datetime
     after_id: int
 
     @property
     def traceparent(self) -> str | None:
-        return self.job.traceparent
+        return self.reservation.traceparent
 
     def __str__(self) -> str:
-        return f"{self.key} of {self.job}"
+        return f"{self.key} of {self.reservation}"
 
 
-class Share(NamedTuple):
-    """What is taken of one item."""
-
+class StepAllocation(NamedTuple):
     item_id: int
     group_no: int
     amount_fen: int
 
 
 @dataclass(frozen=True)
-class Step:
+class AllocationStep:
     """One bounded step. `groups` count what this step adds. `short`: no item has anything left, and all were looked at; or there
     are more groups than an answer can hold."""
 
-    key: SumKey
-    shares: Sequence[Share]
+    allocations: Sequence[StepAllocation]
     groups: tuple[Group, ...]
-    remainder_fen: int
+    promised_fen: int
     after_at: datetime
     after_id: int
     short: bool
 
 
-def known_alike(remainder: Remainder, known: Sequence[Group]) -> dict[Alike, int]:
+def group_numbers(promise: Promise, known: Sequence[Group]) -> dict[Print, int]:
     """The numbers of the groups that items of this sum print in."""
-    key = remainder.key
+    key = promise.key
     of_this = (key.account_id, key.subject, key.content, key.cycle)
     return {
         (one.tax_percent, one.spec): one.group_no
@@ -184,71 +207,80 @@ def known_alike(remainder: Remainder, known: Sequence[Group]) -> dict[Alike, int
     }
 
 
-def strange(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> bool:
-    """Whether something of these items prints in another way than all that was taken before."""
-    return not {item.alike for item in picked} <= known_alike(remainder, known).keys()
+def prints_differently(promise: Promise, picked: Sequence[PickedItem], known: Sequence[Group]) -> bool:
+    """Whether something of these items prints in another way than all that was allocated before."""
+    return not {item.print for item in picked} <= group_numbers(promise, known).keys()
 
 
-def take(remainder: Remainder, picked: Sequence[Picked], known: Sequence[Group]) -> Step:
-    """As much of the remainder as these items hold, each group under the number it has or the next free one.
+def allocate(promise: Promise, picked: Sequence[PickedItem], known: Sequence[Group]) -> AllocationStep:
+    """As much of the promise as these items hold, each group under the number it has or the next free one.
 
     After the last item it begins again from the oldest: meanwhile something may have come back.
     """
-    numbers, used = known_alike(remainder, known), len(known)
-    left = remainder.remainder_fen
-    shares: list[Share] = []
-    added: dict[Alike, list[tuple[Picked, int]]] = {}
+    numbers, used = group_numbers(promise, known), len(known)
+    left = promise.promised_fen
+    allocations: list[StepAllocation] = []
+    added: dict[Print, list[tuple[PickedItem, int]]] = {}
     for item in picked:
         amount = min(item.free_fen, left)
         if not amount:
             break
-        if item.alike not in numbers:
+        if item.print not in numbers:
             used += 1
-            numbers[item.alike] = used
-        shares.append(Share(item.item_id, numbers[item.alike], amount))
-        added.setdefault(item.alike, []).append((item, amount))
+            numbers[item.print] = used
+        allocations.append(StepAllocation(item.item_id, numbers[item.print], amount))
+        added.setdefault(item.print, []).append((item, amount))
         left -= amount
-    groups = tuple(_group(numbers[alike], remainder.key, taken) for alike, taken in added.items())
+    groups = tuple(_group(numbers[one], promise.key, taken) for one, taken in added.items())
     after = (picked[-1].occurred_at, picked[-1].item_id) if picked else (BEGINNING, 0)
-    short = (not picked and remainder.after_id == 0) or used > limits.GROUPS_MAX
-    return Step(remainder.key, shares, groups, left, *after, short)
+    short = (not picked and promise.after_id == 0) or used > limits.GROUPS_MAX
+    return AllocationStep(allocations, groups, left, *after, short)
 
 
-def _group(number: int, key: SumKey, taken: Sequence[tuple[Picked, int]]) -> Group:
+def _group(number: int, key: SumKey, taken: Sequence[tuple[PickedItem, int]]) -> Group:
     """What this step adds to a group; the oldest comes first."""
     oldest, _ = taken[0]
-    tax_percent, spec = oldest.alike
     return Group(
         group_no=number,
         account_id=key.account_id,
         subject=key.subject,
         content=key.content,
-        tax_percent=tax_percent,
+        tax_percent=oldest.tax_percent,
         cycle=key.cycle,
-        spec=spec,
+        spec=oldest.spec,
         count=len(taken),
         amount_fen=sum(fen for _, fen in taken),
         oldest_at=oldest.occurred_at,
     )
 
 
-def answered(
-    job: Allocation, missing_fen: int, groups: Sequence[Group], offsets: Sequence[OffsetPair]
-) -> tuple[Answer, Order | None]:
-    """The answer once every fen is taken from an item. A refund may have taken what was promised, or it would print as too many
-    lines: then it is refused after all, and what was taken goes back."""
+# the answer
+
+
+@dataclass(frozen=True)
+class RefusedAfterAll:
+    """Something was allocated and goes back."""
+
+    answer: ReservationRefused
+    back: BookingTask
+
+
+def answer(
+    large: LargeReservation, missing_fen: int, groups: Sequence[Group], offsets: Sequence[OffsetPair]
+) -> BalanceReserved | RefusedAfterAll:
+    """Once every fen is allocated. A refund may have taken what was promised, or it would print as too many lines."""
     held_fen = sum(group.amount_fen for group in groups)
     if not missing_fen and len(groups) <= limits.GROUPS_MAX:
         return BalanceReserved(
-            account_id=job.account_id,
-            request_id=job.request_id,
-            reservation_id=job.reservation_id,
+            account_id=large.account_id,
+            request_id=large.request_id,
+            reservation_id=large.reservation_id,
             groups=tuple(groups),
             total_fen=held_fen,
             offsets=tuple(offsets),
-        ), None
-    back = Order(job.account_id, job.reservation_id, "released", f"release of request {job.request_id}", None)
+        )
+    back = release_task(large.account_id, large.request_id, large.reservation_id)
     if len(groups) > limits.GROUPS_MAX:
-        return too_varied(job.ask), back
+        return RefusedAfterAll(too_varied(large.command), back)
     figures = {"need_fen": held_fen + missing_fen, "have_fen": held_fen, "shortfall_fen": missing_fen}
-    return refusal(job.ask, "INSUFFICIENT_INVOICEABLE", **figures), back
+    return RefusedAfterAll(refusal(large.command, "INSUFFICIENT_INVOICEABLE", **figures), back)

@@ -10,27 +10,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.ledger.journal.rules import INVOICEABLE, OFFSET, Move
+from services.ledger.journal.sums import SumKey
 
-Bucket = tuple[int, str]
-"""Account, or the pool, and subject: deficits of one bucket are never paid by another."""
+Scope = tuple[int, str]
+"""Account, or the pool, and subject: deficits of one scope are never paid by another."""
 POOL = 0
 Pooled = frozenset[int]
 ALONE: Pooled = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class SumKey:
-    """A row of the sums. `account_id` is the owner of its items."""
-
-    account_id: int
-    subject: str
-    cycle: str
-    content: str
-    opens_at: datetime
-
-    @property
-    def columns(self) -> tuple[int, str, str, str, datetime]:
-        return self.account_id, self.subject, self.cycle, self.content, self.opens_at
 
 
 class Candidate(NamedTuple):
@@ -70,7 +56,7 @@ class Owed:
     owed_fen: int
 
 
-def bucket_of(one: SumKey | Candidate | Owed, pooled: Pooled) -> Bucket:
+def scope_of(one: SumKey | Candidate | Owed, pooled: Pooled) -> Scope:
     return POOL if one.account_id in pooled else one.account_id, one.subject
 
 
@@ -118,7 +104,7 @@ def net(
     for debt in owed:
         open_fen = debt.owed_fen if most_fen is None else min(debt.owed_fen, most_fen - paid_fen(offsets))
         for item in selected:
-            same = bucket_of(item, pooled) == bucket_of(debt, pooled)
+            same = scope_of(item, pooled) == scope_of(debt, pooled)
             amount = min(open_fen, left[item.item_id]) if same else 0
             if amount > 0:
                 offsets.append(Offset(item, debt, amount))
@@ -131,8 +117,8 @@ def paid_fen(offsets: Iterable[Offset]) -> int:
     return sum(one.amount_fen for one in offsets)
 
 
-def by_bucket(amounts: Iterable[tuple[Bucket, int]]) -> dict[Bucket, int]:
-    sums: dict[Bucket, int] = defaultdict(int)
-    for bucket, fen in amounts:
-        sums[bucket] += fen
+def by_scope(amounts: Iterable[tuple[Scope, int]]) -> dict[Scope, int]:
+    sums: dict[Scope, int] = defaultdict(int)
+    for scope, fen in amounts:
+        sums[scope] += fen
     return dict(sums)

@@ -9,7 +9,7 @@ import pytest
 from asyncpg import Connection, connect
 
 from services.ledger.items import store as searching
-from services.ledger.queries.asking import State
+from services.ledger.items.asking import State
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
 from tests.integration.ledger.books import Ledger
