@@ -1,4 +1,7 @@
-"""Which accounts' balances changed, and what of that was told. The hot path only notes that something changed (`NOTE_CHANGE`)."""
+"""Which accounts' balances changed, and what of that was published. The hot path only notes that something changed (`NOTE_CHANGE`).
+
+The claim takes many accounts at once and is ended by a version, not by an epoch: so it is not the one of `shared/runtime/leases.py`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,19 +38,19 @@ async def claim(db: Connection, at: datetime, _: datetime) -> list[ChangedAccoun
     return sorted(found, key=lambda one: one.account_id) or None
 
 
-async def mark_told(
+async def mark_published(
     db: Connection, changed: Sequence[ChangedAccount], deficits: Mapping[int, Mapping[str, int]]
 ) -> None:
     await db.execute(
         """
-        WITH told AS (
+        WITH said AS (
             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::jsonb[]) AS t (account_id, version, at, deficits)
         ), locked AS (
             SELECT account_id FROM account_change WHERE account_id = ANY ($1) ORDER BY account_id FOR UPDATE
         )
         UPDATE account_change c SET published = greatest(c.published, t.version), published_at = t.at, lease_until = 'epoch',
             deficits = t.deficits
-        FROM told t JOIN locked USING (account_id) WHERE c.account_id = t.account_id
+        FROM said t JOIN locked USING (account_id) WHERE c.account_id = t.account_id
         """,
         [one.account_id for one in changed],
         [one.version for one in changed],

@@ -1,4 +1,4 @@
-"""What is told of balances, because something changed them or because a month has opened."""
+"""What is published of balances, because something changed them or because a month has opened."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,5 +20,5 @@ async def balances_published(
     changed: Sequence[ChangedAccount], _: None, db: Connection, now: datetime
 ) -> list[Message]:
     sums = await store.sums_of(db, [one.account_id for one in changed], now)
-    await changes.mark_told(db, changed, {account: rules.deficits_of(rows) for account, rows in sums.items()})
+    await changes.mark_published(db, changed, {account: rules.deficits_of(rows) for account, rows in sums.items()})
     return [message for one in changed for message in rules.news(one, sums[one.account_id])]

@@ -1,6 +1,6 @@
-"""The figures of a balance, what cash may leave (R-3, R-10), and what is told of both.
+"""The figures of a balance, what cash may leave (R-3, R-10), and what is published of them.
 
-A changed balance is told at most once a second for an account; its deficits when they are others than were told last.
+A changed balance is published at most once a second for an account; its deficits when they are not what was published last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def withdrawable_fen(cash_fen: int, deficit_fen: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ChangedAccount:
-    """An account of which something is to be told. `deficits` is what was told last, by subject."""
+    """An account whose balance is to be published. `deficits` is what was published last, by subject."""
 
     account_id: int
     version: int
@@ -70,13 +70,13 @@ def deficits_of(sums: Sequence[Sums]) -> dict[str, int]:
 
 
 def news(changed: ChangedAccount, sums: Sequence[Sums]) -> list[Message]:
-    """The balance as it is, and each deficit that is another than was told last."""
+    """The balance as it is, and each deficit that is not what was published last."""
     common = {"account_id": changed.account_id, "version": changed.version}
-    told: list[Message] = [BalanceChanged.model_validate(common | {"balances": tuple(map(balance, sums))})]
+    messages: list[Message] = [BalanceChanged.model_validate(common | {"balances": tuple(map(balance, sums))})]
     now = deficits_of(sums)
     for subject in sorted(changed.deficits.keys() | now.keys()):
         fen = now.get(subject, 0)
         kind = DeficitOpened if fen else DeficitClosed
         if fen != changed.deficits.get(subject, 0):
-            told.append(kind.model_validate(common | {"subject": subject, "deficit_fen": fen}))
-    return told
+            messages.append(kind.model_validate(common | {"subject": subject, "deficit_fen": fen}))
+    return messages

@@ -106,5 +106,5 @@ def check_held(task: BookingTask, held: Mapping[int, int]) -> None:
     """Raises `Unacceptable` when a group holds less than an invoice's shares say."""
     lacking = [group_no for group_no, fen in (task.shares or {}).items() if fen > held.get(group_no, 0)]
     if lacking and task.wanted in FACTS:
-        text = f"{task.cause}: groups {lacking} do not hold what its shares say; see who told it"
+        text = f"{task.cause}: groups {lacking} do not hold what its shares say; see who sent it"
         raise Unacceptable("SHARES_NOT_HELD", text)

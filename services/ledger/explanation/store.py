@@ -53,7 +53,7 @@ async def parts(
 
 
 async def in_allocation(db: Connection, account_id: int, subject: str) -> list[Record]:
-    """What is promised and not yet taken from documents: a few rows of the sums, seldom any."""
+    """What is promised and not yet allocated: a few rows of the sums, seldom any."""
     return await db.fetch(
         """
         SELECT subject, cycle, -sum(promised_fen)::bigint AS fen FROM promise WHERE account_id = $1 AND subject = $2
@@ -114,7 +114,9 @@ BUCKET_OF = {"refunds": "outside", "invoiced": "invoiced", "in_progress": "reser
 )
 CAUSES_MAX = 20
 
-RUNNING = "sum(CASE '{}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen ELSE 0 END) OVER told"
+RUNNING = (
+    "sum(CASE '{}' WHEN to_bucket THEN amount_fen WHEN from_bucket THEN -amount_fen ELSE 0 END) OVER history_so_far"
+)
 
 
 async def moves(db: Connection, account_id: int, number: str, after: Place, limit: int) -> list[Record]:
@@ -133,7 +135,7 @@ async def moves(db: Connection, account_id: int, number: str, after: Place, limi
                     NULL AS cause, i.arrived_at AS at
                 UNION ALL SELECT move_id, from_bucket, to_bucket, amount_fen, cause, at
                 FROM move WHERE account_id = $1 AND move.item_id = i.item_id
-            ) AS m WHERE i.account_id = $1 AND i.number = $2 WINDOW told AS (PARTITION BY i.item_id ORDER BY m.move_id)
+            ) AS m WHERE i.account_id = $1 AND i.number = $2 WINDOW history_so_far AS (PARTITION BY i.item_id ORDER BY m.move_id)
         ) AS history WHERE (item_id, move_id) > ($4, $5) ORDER BY item_id, move_id LIMIT $3
         """,
         account_id,
