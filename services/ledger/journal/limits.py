@@ -1,7 +1,7 @@
 """How much at once. Read as `limits.ITEMS_MAX`, so that a test can have a large reservation of four items."""
 
 ITEMS_MAX = 2000
-"""Items one transaction may take. More is allocated in steps (`allocating.py`)."""
+"""Items one transaction may take. More is a large reservation, which is allocated in steps."""
 STEP_ITEMS = 500
 """Items of one such step: others of the account wait for as long as it takes."""
 GROUPS_MAX = 500
