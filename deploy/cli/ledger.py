@@ -10,7 +10,8 @@ import typer
 from asyncpg import Connection, Record
 
 from deploy.verify.world import endpoints_file
-from services.ledger.store import rebuild as rows
+from services.ledger.journal import rebuild as rows
+from services.ledger.journal.sums import FIGURES
 
 SHOWN_MAX = 20
 
@@ -32,7 +33,7 @@ async def compare(db: Connection) -> list[str]:
     """What differs, items first; from one snapshot."""
     async with db.transaction(isolation="repeatable_read", readonly=True):
         items = differences(await rows.differing_items(db), rows.ITEM_FIGURES)
-        sums = differences(await rows.differing_sums(db), rows.SUM_FIGURES)
+        sums = differences(await rows.differing_sums(db), FIGURES)
     return [f"item {line}" for line in items] + [f"sum {line}" for line in sums]
 
 

@@ -62,7 +62,7 @@ async def one_invoice_for_a_request_group(world: World) -> Violations:
             "ledger",
             """
             SELECT r.account_id, r.request_id, i.group_no, sum(i.reserved_fen) AS fen
-            FROM reservation r JOIN reservation_item i USING (reservation_id)
+            FROM reservation r JOIN allocation i USING (reservation_id)
             GROUP BY r.account_id, r.request_id, i.group_no
             """,
         )
@@ -146,7 +146,7 @@ async def a_terminal_request_holds_nothing(world: World) -> Violations:
             "ledger",
             """
             SELECT r.account_id, r.request_id, sum(i.reserved_fen - i.invoiced_fen - i.released_fen) AS fen
-            FROM reservation r JOIN reservation_item i USING (reservation_id) GROUP BY r.account_id, r.request_id
+            FROM reservation r JOIN allocation i USING (reservation_id) GROUP BY r.account_id, r.request_id
             """,
         )
     }

@@ -64,7 +64,7 @@ async def sums_equal_items(world: World) -> Violations:
         "ledger",
         """
         WITH promised AS (
-            SELECT account_id, subject, sum(remainder_fen) AS fen FROM remainder GROUP BY account_id, subject
+            SELECT account_id, subject, sum(promised_fen) AS fen FROM promise GROUP BY account_id, subject
         ), in_items AS (
             SELECT account_id, subject, sum(settled_fen) AS settled, sum(refunded_fen) AS refunded,
                 sum(greatest(invoiceable_fen, 0)) AS positive, sum(least(invoiceable_fen, 0)) AS negative,
@@ -94,7 +94,7 @@ async def reserved_equals_what_reservations_hold(world: World) -> Violations:
         """
         WITH held AS (
             SELECT owner_id AS account_id, item_id, sum(reserved_fen - invoiced_fen - released_fen) AS fen
-            FROM reservation_item GROUP BY owner_id, item_id
+            FROM allocation GROUP BY owner_id, item_id
         )
         SELECT account_id, item_id, i.reserved_fen, h.fen FROM item i FULL JOIN held h USING (account_id, item_id)
         WHERE coalesce(i.reserved_fen, 0) <> coalesce(h.fen, 0)

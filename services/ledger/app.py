@@ -3,13 +3,25 @@
 from functools import partial
 from pathlib import Path
 
-from services.ledger import api, handlers
-from services.ledger.store import allocations, bookings, changes, papers
+from fastapi import APIRouter
+
+from services.ledger.balances import api as balances_api
+from services.ledger.balances import changes
+from services.ledger.balances import handlers as balances
+from services.ledger.booking import handlers as booking
+from services.ledger.booking import store as booking_tasks
+from services.ledger.explanation import api as explanation_api
+from services.ledger.intake import billing_documents
+from services.ledger.intake import handlers as intake
+from services.ledger.items import api as items_api
+from services.ledger.large_reservations import handlers as large
+from services.ledger.large_reservations import store as large_reservations
+from services.ledger.reservations import handlers as reservations
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
 from shared.domain.catalogue import Catalogue
-from shared.runtime.service import Service
+from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
 
@@ -20,31 +32,54 @@ def build(_: Settings) -> Service:
     return Service(
         "ledger",
         MIGRATIONS,
-        batches={"billing.events": partial(handlers.billing_facts, catalogue=Catalogue.load())},
+        batches={"billing.events": partial(intake.billing_facts, catalogue=Catalogue.load())},
         handlers={
-            CashToppedUp: handlers.cash_topped_up,
-            ReserveBalance: handlers.reserve_balance,
-            OffsetDeficit: handlers.offset_deficit,
-            ReleaseReservation: handlers.release_reservation,
-            InvoiceIssued: handlers.invoice_issued,
-            InvoiceFailed: handlers.invoice_failed,
-            InvoiceVoided: handlers.invoice_voided,
-            InvoiceCredited: handlers.invoice_credited,
+            CashToppedUp: intake.cash_topped_up,
+            ReserveBalance: reservations.reserve_balance,
+            OffsetDeficit: reservations.offset_deficit,
+            ReleaseReservation: booking.release_reservation,
+            InvoiceIssued: booking.invoice_issued,
+            InvoiceFailed: booking.invoice_failed,
+            InvoiceVoided: booking.invoice_voided,
+            InvoiceCredited: booking.invoice_credited,
         },
         workers=[
-            Job("hold", allocations.next_wanted, handlers.hold_sums, allocations.set_aside),
+            Job("hold", large_reservations.next_to_hold, large.hold_sums, large_reservations.set_aside),
             Job(
-                "take", allocations.next_remainder, handlers.take_items, allocations.set_remainder_aside, concurrency=3
+                "allocate",
+                large_reservations.next_promise,
+                large.allocate_items,
+                large_reservations.set_promise_aside,
+                concurrency=3,
             ),
-            Job("answer", allocations.next_taken, handlers.answer_large, allocations.set_aside),
-            Job("book", bookings.next_order, handlers.book_large, bookings.set_aside),
-            Job("openings", changes.next_openings, handlers.openings_noted, idle_seconds=1.0),
-            Worker("refunds", papers.claim_overdue, _nothing, handlers.refund_overdue, concurrency=1, idle_seconds=1.0),
-            Worker("balances", changes.claim, _nothing, handlers.balances_published, concurrency=1),
+            Job("answer", large_reservations.next_to_answer, large.answer_large, large_reservations.set_aside),
+            Job("book", booking_tasks.next_task, booking.book_large, booking_tasks.set_aside),
+            Job("openings", changes.next_openings, balances.openings_noted, idle_seconds=1.0),
+            Worker(
+                "refunds",
+                billing_documents.claim_overdue,
+                _nothing,
+                intake.refund_overdue,
+                concurrency=1,
+                idle_seconds=1.0,
+            ),
+            Worker("balances", changes.claim, _nothing, balances.balances_published, concurrency=1),
         ],
-        routes=api.routes,
+        routes=_routes,
     )
 
 
 async def _nothing(_: object) -> None:
     """There is no outside to call; but what these claim must not stay locked: intake changes it all the time, in an order of its own."""
+
+
+def _routes(runtime: Runtime) -> APIRouter:
+    """What the gateway may ask: balances, months, cash, and what is behind them. Every route is about one account."""
+    router = APIRouter(prefix="/accounts/{account_id}")
+    for routes in (
+        balances_api.routes,
+        explanation_api.routes,
+        items_api.routes,
+    ):  # items last: its number takes the rest of a path
+        router.include_router(routes(runtime))
+    return router

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 from pydantic import TypeAdapter
 
-from services.ledger.domain.intake import NewItem, sort_out
-from services.ledger.store import items
+from services.ledger.intake import store as items
+from services.ledger.intake.rules import NewItem, sort_out
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.catalogue import Catalogue
 from shared.runtime.clock import Clock, uuid7_of

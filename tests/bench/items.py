@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from services.ledger.domain.intake import sort_out
+from services.ledger.intake.rules import sort_out
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database

@@ -10,7 +10,9 @@ from functools import partial
 from itertools import count
 from typing import Self
 
-from services.ledger import handlers
+from services.ledger.booking.handlers import release_reservation
+from services.ledger.intake.handlers import billing_facts
+from services.ledger.reservations.handlers import reserve_balance
 from shared.contracts.billing import Line, OrderPaid
 from shared.contracts.ledger import BalanceReserved, LedgerCommand, ReleaseReservation, ReserveBalance
 from shared.contracts.message import Message
@@ -42,7 +44,7 @@ BARE_STEP = """
         INSERT INTO move (account_id, item_id, from_bucket, to_bucket, amount_fen, cause, at)
         SELECT $1, item_id, 'invoiceable', 'reserved', fen, 'request 1', now() FROM taken
     )
-    INSERT INTO reservation_item (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
+    INSERT INTO allocation (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
     SELECT $1, 1, $1, item_id, 1, item_id, fen FROM taken
 """
 
@@ -53,7 +55,7 @@ def ask_for(request_id: int, items: int) -> ReserveBalance:
 
 async def reserve(runtime: Runtime, ask: ReserveBalance) -> list[Message]:
     async with runtime.database.transaction() as db:
-        return await handlers.reserve_balance(ask, db, runtime.clock.now())
+        return await reserve_balance(ask, db, runtime.clock.now())
 
 
 async def milliseconds(work: Awaitable[object]) -> float:
@@ -108,7 +110,7 @@ class Probes:
         line = Line(subject="ALIYUN_SERVICE", item_name="云服务器", cash_fen=FEN)
         order = OrderPaid(account_id=ACCOUNT, number=f"Q{number}", occurred_at=BEGINNING, lines=(line,))
         async with self.runtime.database.transaction() as db:
-            await handlers.billing_facts([order], db, self.runtime.clock.now(), catalogue=Catalogue.load())
+            await billing_facts([order], db, self.runtime.clock.now(), catalogue=Catalogue.load())
 
     async def again_and_again(self) -> None:
         while True:
@@ -209,12 +211,12 @@ async def _bare_reserve(database: Database) -> None:
 
 
 async def _reserve(runtime: Runtime) -> float:
-    return await _timed(runtime, handlers.reserve_balance, ask_for(1, MILLION), "BalanceReserved")
+    return await _timed(runtime, reserve_balance, ask_for(1, MILLION), "BalanceReserved")
 
 
 async def _release(runtime: Runtime) -> float:
     release = ReleaseReservation(account_id=ACCOUNT, request_id=1)
-    return await _timed(runtime, handlers.release_reservation, release, "ReservationReleased")
+    return await _timed(runtime, release_reservation, release, "ReservationReleased")
 
 
 async def _timed(

@@ -19,7 +19,7 @@ ASKS, ITEMS = 600, 2
 
 HELD = """
     SELECT (SELECT coalesce(sum(reserved_fen), 0) FROM item) AS items, (SELECT sum(reserved_fen) FROM balance_sum) AS sums,
-        (SELECT coalesce(sum(reserved_fen), 0) FROM reservation_item) AS reservations,
+        (SELECT coalesce(sum(reserved_fen), 0) FROM allocation) AS reservations,
         (SELECT count(*) FROM item WHERE invoiceable_fen < 0) AS overspent
 """
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from asyncpg import Connection
 
-from services.ledger.store import pages, searching
+from services.ledger.balances import store as pages
+from services.ledger.items import store as searching
 from tests.bench.items import (
     BEGINNING,
     FEN,

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from deploy.local import plan
-from services.ledger.domain import limits
+from services.ledger.journal import limits
 from tests.live.actor import STORIES, Actor
 from tests.live.soak import Soak
 from tests.live.stack import LiveStack
@@ -29,7 +29,7 @@ ENDED = {"invoiced", "failed BUYER_TAX_ID", "voided CANCELLED", "voided REFUND_B
 REFUND_FIRST = "SELECT FROM refund r JOIN item i USING (account_id, item_id) WHERE r.arrived_at < i.arrived_at"
 DEFICIT = "SELECT FROM item WHERE invoiced_fen > settled_fen - refunded_fen"
 DEFICIT_PAID = "SELECT FROM reservation_offset WHERE NOT undone"
-LARGE = f"SELECT FROM reservation_item GROUP BY account_id, reservation_id HAVING count(*) > {limits.ITEMS_MAX}"
+LARGE = f"SELECT FROM allocation GROUP BY account_id, reservation_id HAVING count(*) > {limits.ITEMS_MAX}"
 PARKED = "SELECT FROM runtime.parked WHERE topic = 'billing.events' AND reason = 'REFUND_EXCEEDS_ORIGINAL'"
 
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from asyncpg import Connection
 
-from services.ledger.domain import limits
+from services.ledger.journal import limits
 from shared.runtime.database import Database
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
 from services.invoicing.domain.splitting import Started, split
-from services.ledger.domain.balances import balance, withdrawable_fen
-from services.ledger.domain.reserving import reserve
-from services.ledger.store import pages, selections
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance, withdrawable_fen
+from services.ledger.reservations.rules import Decision, reserve
+from services.ledger.selections.search import select
 from shared.contracts.accounts import AccountClosed, CashToppedUp, RegistrationChanged, RelationChanged
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import Balance, BalanceReserved, ReserveBalance
@@ -569,9 +570,9 @@ class Player:
             account_id=self.played.accounts.get(MANAGING, members[0]), request_id=LARGEST_ID, accounts=members
         )
         async with self.world.stage.processes["ledger"].database.transaction() as db:
-            selected = await selections.select(db, ask, self.world.stage.clock.now())
-        answer = reserve(ask, None, selected, LARGEST_ID, self.world.stage.clock.now()).answer
-        if isinstance(answer, BalanceReserved):
+            selected = await select(db, ask, self.world.stage.clock.now())
+        decision = reserve(ask, None, selected, LARGEST_ID, self.world.stage.clock.now())
+        if isinstance(decision, Decision) and isinstance(answer := decision.answer, BalanceReserved):
             whose = {number: name for name, number in self.played.accounts.items()}
             for consolidate, rows in ((False, self.played.separate), (True, self.played.consolidated)):
                 wanted = Started("general", "invoicing", consolidate=consolidate, one_invoice_per_month=False)

@@ -7,10 +7,23 @@ from typing import Any
 
 import pytest
 
-from services.ledger import handlers
-from services.ledger.domain import limits
-from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, bookings, changes, pages
+from services.ledger.balances import changes
+from services.ledger.balances import store as pages
+from services.ledger.balances.handlers import balances_published
+from services.ledger.balances.rules import balance
+from services.ledger.booking.handlers import (
+    book_large,
+    invoice_credited,
+    invoice_failed,
+    invoice_issued,
+    release_reservation,
+)
+from services.ledger.booking.store import next_task
+from services.ledger.intake.handlers import billing_facts
+from services.ledger.journal import limits
+from services.ledger.large_reservations import store as large_reservations
+from services.ledger.large_reservations.handlers import allocate_items, answer_large, hold_sums
+from services.ledger.reservations.handlers import offset_deficit, reserve_balance
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, Share
 from shared.contracts.ledger import (
@@ -29,11 +42,11 @@ from tests.support.examples import a_refund, an_ask, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
 ALLOCATING: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
-    (allocations.next_wanted, handlers.hold_sums),
-    (allocations.next_taken, handlers.answer_large),
-    (allocations.next_remainder, handlers.take_items),
+    (large_reservations.next_to_hold, hold_sums),
+    (large_reservations.next_to_answer, answer_large),
+    (large_reservations.next_promise, allocate_items),
 ]
-"""The jobs of large reservations: what is to be decided comes before what is to be taken."""
+"""The jobs of large reservations: what is to be decided comes before what is to be allocated."""
 
 
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +68,7 @@ class Ledger:
 
     async def facts(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[Message | Park]:
         async with self.database.transaction() as db:
-            return await handlers.billing_facts(list(facts), db, now, catalogue=self.catalogue)
+            return await billing_facts(list(facts), db, now, catalogue=self.catalogue)
 
     async def bill(self, *facts: BillingFact, now: datetime = MARCH_20) -> list[str]:
         """Reasons of those that were parked."""
@@ -64,7 +77,7 @@ class Ledger:
     async def asked(self, ask: ReserveBalance, now: datetime = MARCH_20) -> list[Message]:
         """Nothing yet, if it is large."""
         async with self.database.transaction() as db:
-            return await handlers.reserve_balance(ask, db, now)
+            return await reserve_balance(ask, db, now)
 
     async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
         (answer,) = await self.asked(ask, now)
@@ -87,12 +100,12 @@ class Ledger:
 
     async def issued(self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None) -> list[Message]:
         async with self.database.transaction() as db:
-            return await handlers.invoice_issued(a_part(reserved, part_id, gross_fen), db, MARCH_20)
+            return await invoice_issued(a_part(reserved, part_id, gross_fen), db, MARCH_20)
 
     async def failed(self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None) -> None:
         part = a_part(reserved, part_id, gross_fen).model_dump() | {"reason": "BUYER_TAX_ID"}
         async with self.database.transaction() as db:
-            await handlers.invoice_failed(InvoiceFailed.model_validate(part), db, MARCH_20)
+            await invoice_failed(InvoiceFailed.model_validate(part), db, MARCH_20)
 
     async def credited(
         self, reserved: BalanceReserved, part_id: int = 1, gross_fen: int | None = None
@@ -100,7 +113,7 @@ class Ledger:
         red = {"red_number": "1" * 20, "credited_at": MARCH_20}
         part = InvoiceCredited.model_validate(a_part(reserved, part_id, gross_fen).model_dump() | red)
         async with self.database.transaction() as db:
-            return await handlers.invoice_credited(part, db, MARCH_20)
+            return await invoice_credited(part, db, MARCH_20)
 
     async def worked(
         self, claim: Callable[..., Any], outcome: Callable[..., Any], at: datetime = MARCH_20, steps: int = 1000
@@ -151,7 +164,7 @@ class Ledger:
         return said
 
     async def booking(self, crashing: bool = False) -> list[Message] | None:
-        return await self.job(bookings.next_order, handlers.book_large, crashing)
+        return await self.job(next_task, book_large, crashing)
 
     async def booked(self) -> list[Message]:
         said: list[Message] = []
@@ -161,11 +174,11 @@ class Ledger:
 
     async def told(self, at: datetime = MARCH_20) -> list[Message]:
         """Of changed balances at that moment."""
-        return await self.worked(changes.claim, handlers.balances_published, at)
+        return await self.worked(changes.claim, balances_published, at)
 
     async def released(self, request_id: int = 1, account_id: int = 1) -> list[Message]:
         async with self.database.transaction() as db:
-            return await handlers.release_reservation(
+            return await release_reservation(
                 ReleaseReservation(account_id=account_id, request_id=request_id), db, MARCH_20
             )
 
@@ -185,7 +198,7 @@ class Ledger:
             amount_fen=amount_fen,
         )
         async with self.database.transaction() as db:
-            (answer,) = await handlers.offset_deficit(ask, db, MARCH_20)
+            (answer,) = await offset_deficit(ask, db, MARCH_20)
         return answer
 
     async def places(self) -> dict[str, tuple[int, int, int, int]]:

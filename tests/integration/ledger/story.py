@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx2
 
-from services.ledger import handlers
 from services.ledger.app import build
+from services.ledger.booking.handlers import invoice_credited, invoice_failed, invoice_issued, release_reservation
+from services.ledger.reservations.handlers import offset_deficit
 from shared.contracts.billing import BillingFact, Line, OrderPaid, UsageRecorded
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation
@@ -61,28 +62,28 @@ class Story:
 
     async def issued(self, reserved: BalanceReserved, part_id: int = 1) -> None:
         async with self.ledger.database.transaction() as db:
-            await handlers.invoice_issued(a_part(reserved, part_id), db, self.clock.now())
+            await invoice_issued(a_part(reserved, part_id), db, self.clock.now())
 
     async def failed(self, reserved: BalanceReserved, part_id: int = 1) -> None:
         part = InvoiceFailed.model_validate(a_part(reserved, part_id).model_dump() | {"reason": "BUYER_TAX_ID"})
         async with self.ledger.database.transaction() as db:
-            await handlers.invoice_failed(part, db, self.clock.now())
+            await invoice_failed(part, db, self.clock.now())
 
     async def credited(self, reserved: BalanceReserved, part_id: int = 1) -> None:
         red = {"red_number": "1" * 20, "credited_at": self.clock.now()}
         part = InvoiceCredited.model_validate(a_part(reserved, part_id).model_dump() | red)
         async with self.ledger.database.transaction() as db:
-            await handlers.invoice_credited(part, db, self.clock.now())
+            await invoice_credited(part, db, self.clock.now())
 
     async def released(self, request_id: int) -> None:
         ask = ReleaseReservation(account_id=1, request_id=request_id)
         async with self.ledger.database.transaction() as db:
-            await handlers.release_reservation(ask, db, self.clock.now())
+            await release_reservation(ask, db, self.clock.now())
 
     async def pay_deficit(self, request_id: int) -> None:
         ask = OffsetDeficit(account_id=1, request_id=request_id, accounts=(1,), subject=SUBJECT)
         async with self.ledger.database.transaction() as db:
-            await handlers.offset_deficit(ask, db, self.clock.now())
+            await offset_deficit(ask, db, self.clock.now())
 
     async def get(self, path: str, **asked: Any) -> Any:  # noqa: ANN401 - any JSON
         answer = await self.http.get(f"/accounts/1{path}", params=asked)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from deploy.demo.client import eventually
-from services.ledger.domain import limits, reserving
-from services.ledger.store import selections
+from services.ledger.journal import limits
+from services.ledger.reservations.rules import Decision, offset
+from services.ledger.selections import search
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
@@ -57,14 +58,18 @@ async def test_a_deficit_of_one_account_is_not_paid_by_another_that_was_named_be
     await ledger.bill(an_order("M2", 500, account_id=2))
     ask = OffsetDeficit(account_id=1, request_id=1, accounts=(1, 2), subject="ALIYUN_SERVICE")
     async with ledger.database.transaction() as db:
-        selected = await selections.select(db, ask, MARCH_20)
-    answer = reserving.offset(ask, None, selected, 1, MARCH_20).answer
+        selected = await search.select(db, ask, MARCH_20)
+    decision = offset(ask, None, selected, 1, MARCH_20)
+    assert isinstance(decision, Decision)
+    answer = decision.answer
     assert isinstance(answer, ReservationRefused)
     assert (answer.reason, answer.detail["have_fen"], answer.detail["shortfall_fen"]) == ("DEFICIT_NOT_COVERED", 0, 100)
     pooled = ask.model_copy(update={"pooled": (1, 2)})
     async with ledger.database.transaction() as db:
-        selected = await selections.select(db, pooled, MARCH_20)
-    assert the_pairs(reserving.offset(pooled, None, selected, 1, MARCH_20).answer or []) == [("M2", "F1", 100)]
+        selected = await search.select(db, pooled, MARCH_20)
+    decision = offset(pooled, None, selected, 1, MARCH_20)
+    assert isinstance(decision, Decision)
+    assert the_pairs(decision.answer) == [("M2", "F1", 100)]
 
 
 async def test_of_a_promised_month_a_small_request_gets_what_is_free_and_no_more(
@@ -142,7 +147,7 @@ async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_fr
     few_at_once(monkeypatch)
     await promised(ledger)
     await ledger.bill(an_order("G", 60, subject="ALIYUN_GOODS", at=MARCH_20))
-    choose = selections._select
+    choose = search._select
     refunds = [a_refund("F1", of="O5", cash_fen=30)]
 
     async def chosen_and_then_refunded(*given: Any) -> Any:  # noqa: ANN401
@@ -151,7 +156,7 @@ async def test_a_small_request_chooses_again_when_a_refund_took_from_what_was_fr
             await ledger.bill(refunds.pop())
         return chosen
 
-    monkeypatch.setattr(selections, "_select", chosen_and_then_refunded)
+    monkeypatch.setattr(search, "_select", chosen_and_then_refunded)
     assert (await ledger.reserve(request_id=2, amount_fen=150)).total_fen == 150
     (answer,) = await ledger.allocated()
     assert isinstance(answer, BalanceReserved)

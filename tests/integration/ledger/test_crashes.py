@@ -15,8 +15,8 @@ import pytest
 from asyncpg import Connection
 
 from services.ledger.app import build
-from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import Line, OrderPaid, UsageRecorded
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, PartFact
@@ -136,7 +136,7 @@ class Stand:
 
     async def work(self) -> None:
         """The workers of large reservations, until there is nothing left to do."""
-        for name in ("hold", "take", "answer", "book"):
+        for name in ("hold", "allocate", "answer", "book"):
             while await self._surviving(self.step(name)) is not False:
                 pass
 
@@ -171,11 +171,11 @@ class Stand:
             "usage": "SELECT number, line, cash_fen FROM usage_record",
             "reservations": "SELECT request_id, answer_type FROM reservation",
             "held": "SELECT rank() OVER (ORDER BY reservation_id, place), group_no, reserved_fen, invoiced_fen, released_fen"
-            " FROM reservation_item",
+            " FROM allocation",
             "offsets": "SELECT place, to_number, amount_fen, undone FROM reservation_offset",
             "parts": "SELECT part_id, state FROM part_booking",
-            "work": "SELECT request_id FROM allocation",
-            "orders": "SELECT wanted FROM booking",
+            "work": "SELECT request_id FROM (SELECT * FROM reservation WHERE answer IS NULL) r",
+            "orders": "SELECT wanted FROM booking_task",
         }
         async with self.database.read() as db:
             found: dict[str, Any] = {
@@ -335,7 +335,7 @@ async def failing_to_allocate(stand: Stand, account_id: int) -> AsyncIterator[No
     await an_account_with_a_deficit(stand, account_id)
     await stand.say(*orders(account_id, 4), an_ask(request_id=1, account_id=account_id))
     await stand.step("hold")
-    await stand.step("take")
+    await stand.step("allocate")
     await stand.say(a_refund("F3", "O3", 30, account_id))
     yield
     await stand.work()

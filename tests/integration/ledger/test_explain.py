@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.ledger.domain.explaining import TERMS
+from services.ledger.explanation.rules import TERMS
 from shared.contracts.billing import BillAdjusted, RefundLine
 from shared.domain.calendar import SHANGHAI, earliest_opening
 from tests.integration.ledger.books import Ledger

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.ledger import handlers
-from services.ledger.store import papers
+from services.ledger.intake.billing_documents import claim_overdue
+from services.ledger.intake.handlers import billing_facts, cash_topped_up, refund_overdue
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import RefundUnmatched
@@ -38,7 +38,7 @@ async def settled(ledger: Ledger) -> dict[tuple[str, int], tuple[int, int]]:
 
 async def look_again(ledger: Ledger, now: datetime) -> list[Message]:
     """What is said of every refund that is due."""
-    return await ledger.worked(papers.claim_overdue, handlers.refund_overdue, now)
+    return await ledger.worked(claim_overdue, refund_overdue, now)
 
 
 async def test_the_same_number_with_a_line_more_is_another_document_and_nothing_of_it_counts(ledger: Ledger) -> None:
@@ -151,7 +151,7 @@ async def test_a_refund_and_its_original_that_come_at_the_same_moment_find_each_
 ) -> None:
     """Two processes: neither sees what the other has not committed yet."""
     async with ledger.database.transaction() as db:
-        await handlers.billing_facts([an_order_of("O1", 100)], db, MARCH_20, catalogue=ledger.catalogue)
+        await billing_facts([an_order_of("O1", 100)], db, MARCH_20, catalogue=ledger.catalogue)
         await ledger.bill(a_refund("F1", of="O1", cash_fen=40))
     assert await settled(ledger) == {("O1", 1): (100, 0)}
     assert await look_again(ledger, MARCH_20 + timedelta(seconds=59)) == []
@@ -166,7 +166,7 @@ async def test_a_top_up_counts_once_under_its_number(ledger: Ledger) -> None:
 
     async def top_up(one: CashToppedUp) -> list[Message | Park]:
         async with ledger.database.transaction() as db:
-            return await handlers.cash_topped_up(one, db, MARCH_20)
+            return await cash_topped_up(one, db, MARCH_20)
 
     assert await top_up(fact) == []
     assert await top_up(fact) == []

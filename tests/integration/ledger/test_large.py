@@ -11,9 +11,12 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import ValidationError
 
-from services.ledger import handlers
-from services.ledger.domain.balances import balance
-from services.ledger.store import allocations, bookings, pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
+from services.ledger.booking import store as bookings
+from services.ledger.booking.handlers import invoice_failed, invoice_issued, release_reservation
+from services.ledger.large_reservations import store as large_reservations
+from services.ledger.reservations.handlers import reserve_balance
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
     AmountInvoiced,
@@ -82,12 +85,12 @@ class Desk:
 
     async def reserve(self, ask: ReserveBalance) -> list[Message]:
         async with self.ledger.database.transaction() as db:
-            return await handlers.reserve_balance(ask, db, MARCH_20)
+            return await reserve_balance(ask, db, MARCH_20)
 
     async def release(self, request_id: int = 1) -> list[Message]:
         ask = ReleaseReservation(account_id=self.account_id, request_id=request_id)
         async with self.ledger.database.transaction() as db:
-            return await handlers.release_reservation(ask, db, MARCH_20)
+            return await release_reservation(ask, db, MARCH_20)
 
     async def part(self, state: str, reserved: BalanceReserved, part_id: int = 1, **shares: int) -> None:
         """`g1=100` is the part's share of group 1; none means all of the reservation."""
@@ -97,12 +100,12 @@ class Desk:
             fact = fact.model_copy(update={"shares": said, "gross_fen": sum(shares.values())})
         async with self.ledger.database.transaction() as db:
             if state == "issued":
-                await handlers.invoice_issued(InvoiceIssued.model_validate(fact.model_dump()), db, MARCH_20)
+                await invoice_issued(InvoiceIssued.model_validate(fact.model_dump()), db, MARCH_20)
             else:
                 failed = InvoiceFailed.model_validate(
                     {**fact.model_dump(exclude={"number", "issued_at", "specimen"}), "reason": "X"}
                 )
-                await handlers.invoice_failed(failed, db, MARCH_20)
+                await invoice_failed(failed, db, MARCH_20)
 
     # the jobs, as their runner drives them
 
@@ -156,16 +159,14 @@ class Desk:
 
     async def items_taken(self) -> int:
         async with self.ledger.database.read() as db:
-            count: int = await db.fetchval(
-                "SELECT count(*) FROM reservation_item WHERE account_id = $1", self.account_id
-            )
+            count: int = await db.fetchval("SELECT count(*) FROM allocation WHERE account_id = $1", self.account_id)
         return count
 
     async def rests(self) -> None:
         """The books are right, and no work was left behind."""
         await holds(self.ledger.database)
         async with self.ledger.database.read() as db:
-            for table in ("allocation", "remainder", "reservation_group", "booking"):
+            for table in ("reservation WHERE answer IS NULL", "promise", "reservation_group", "booking_task"):
                 assert await db.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 
@@ -650,9 +651,9 @@ async def test_a_large_one_that_is_refused_after_all_gives_back_in_steps(desk: D
 
 Aside = tuple[Callable[..., Any], Callable[..., Any], int]
 ASIDE: dict[str, Aside] = {
-    "hold": (allocations.next_wanted, allocations.set_aside, 0),
-    "take": (allocations.next_remainder, allocations.set_remainder_aside, 1),
-    "answer": (allocations.next_taken, allocations.set_aside, STEPS - 1),
+    "hold": (large_reservations.next_to_hold, large_reservations.set_aside, 0),
+    "allocate": (large_reservations.next_promise, large_reservations.set_promise_aside, 1),
+    "answer": (large_reservations.next_to_answer, large_reservations.set_aside, STEPS - 1),
 }
 REST = timedelta(minutes=1)
 
@@ -669,11 +670,11 @@ async def test_a_row_that_is_set_aside_rests_and_lets_others_pass(name: str, des
     async with desk.ledger.database.transaction() as db:
         await set_aside(await claim(db, MARCH_20, MARCH_20), db, MARCH_20 + REST)
         found = await claim(db, MARCH_20, MARCH_20)
-        assert getattr(found, "job", found).account_id == 2, "its own rests"
+        assert getattr(found, "reservation", found).account_id == 2, "its own rests"
         await set_aside(found, db, MARCH_20 + 2 * REST)
         assert await claim(db, MARCH_20 + REST - timedelta(seconds=1), MARCH_20) is None
         found = await claim(db, MARCH_20 + 3 * REST, MARCH_20)
-        assert getattr(found, "job", found).account_id == 1, "who rests longer comes later"
+        assert getattr(found, "reservation", found).account_id == 1, "who rests longer comes later"
 
 
 async def test_orders_behind_one_that_is_set_aside_wait_and_those_on_other_reservations_do_not(desk: Desk) -> None:
@@ -685,25 +686,25 @@ async def test_orders_behind_one_that_is_set_aside_wait_and_those_on_other_reser
         await desk.release()
     await other.release()
     async with desk.ledger.database.transaction() as db:
-        first = await bookings.next_order(db, MARCH_20, MARCH_20)
+        first = await bookings.next_task(db, MARCH_20, MARCH_20)
         assert first is not None
         await bookings.set_aside(first, db, MARCH_20 + REST)
-        passing = await bookings.next_order(db, MARCH_20, MARCH_20)
+        passing = await bookings.next_task(db, MARCH_20, MARCH_20)
         assert passing is not None
-        assert (first.order.account_id, passing.order.account_id) == (1, 2)
+        assert (first.task.account_id, passing.task.account_id) == (1, 2)
         await bookings.set_aside(passing, db, MARCH_20 + 2 * REST)
-        assert await bookings.next_order(db, MARCH_20, MARCH_20) is None, "the second waits behind the first"
-        again = await bookings.next_order(db, MARCH_20 + 3 * REST, MARCH_20)
+        assert await bookings.next_task(db, MARCH_20, MARCH_20) is None, "the second waits behind the first"
+        again = await bookings.next_task(db, MARCH_20 + 3 * REST, MARCH_20)
         assert again is not None
-        assert again.booking_id == first.booking_id
+        assert again.task_id == first.task_id
 
 
 async def test_a_question_that_cannot_be_read_any_more_holds_nobody_up(desk: Desk) -> None:
     await desk.opened()
     await desk.ask()
     async with desk.ledger.database.transaction() as db:
-        await db.execute("UPDATE allocation SET ask = '{}'")
-        found = await allocations.next_wanted(db, MARCH_20, MARCH_20)
+        await db.execute("UPDATE reservation SET command = '{}' WHERE large")
+        found = await large_reservations.next_to_hold(db, MARCH_20, MARCH_20)
         assert found is not None, "it is found, and so can be set aside"
         with pytest.raises(ValidationError):
-            _ = found.ask
+            _ = found.command

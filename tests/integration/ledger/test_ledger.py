@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.ledger.domain import limits
-from services.ledger.store import pages, selections
+from services.ledger.balances import store as pages
+from services.ledger.journal import limits
+from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
 from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
@@ -115,14 +116,14 @@ async def test_of_a_month_only_its_own_items_are_looked_at(ledger: Ledger, monke
             *(an_order(f"O{month}-{number}", 100, at=at + timedelta(hours=number)) for number in range(3))
         )
     seen: list[str] = []
-    keys = selections._keys
+    look = selections.seen_items
 
     async def watched(*given: Any) -> Any:  # noqa: ANN401
-        rows = await keys(*given)
-        seen.extend(row["cycle"] for row in rows)
+        rows = await look(*given)
+        seen.extend(row.cycle for row in rows)
         return rows
 
-    monkeypatch.setattr(selections, "_keys", watched)
+    monkeypatch.setattr(selections, "seen_items", watched)
     monkeypatch.setattr(limits, "CHUNK_FIRST", 2)
     ask = an_ask(request_id=1).model_copy(update={"cycles": ("202602",)})
     answer = await ledger.ask(ask)

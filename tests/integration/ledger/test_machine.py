@@ -12,9 +12,11 @@ import pytest
 from asyncpg import Connection
 from hypothesis import HealthCheck, Phase, given, settings
 
-from services.ledger import handlers
-from services.ledger.domain.balances import balance
-from services.ledger.store import pages
+from services.ledger.balances import store as pages
+from services.ledger.balances.rules import balance
+from services.ledger.booking.handlers import invoice_credited, invoice_failed, invoice_issued, release_reservation
+from services.ledger.intake.handlers import billing_facts
+from services.ledger.reservations.handlers import offset_deficit, reserve_balance
 from shared.contracts.billing import BillingFact
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, PartFact, Share
 from shared.contracts.ledger import (
@@ -67,7 +69,7 @@ class Books:
 
     async def _bill(self, fact: BillingFact) -> set[int]:
         """The requests that are told that it hit what they hold."""
-        said = await self._told(partial(handlers.billing_facts, [fact], catalogue=CATALOGUE))
+        said = await self._told(partial(billing_facts, [fact], catalogue=CATALOGUE))
         return {one.request_id for one in said if isinstance(one, ReservationImpaired)}
 
     async def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
@@ -79,7 +81,7 @@ class Books:
             subject=subject,
             amount_fen=amount,
         )
-        return self._answer(await self._told(partial(handlers.reserve_balance, ask)))
+        return self._answer(await self._told(partial(reserve_balance, ask)))
 
     async def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
         ask = OffsetDeficit(
@@ -90,7 +92,7 @@ class Books:
             subject=subject,
             amount_fen=amount,
         )
-        return self._answer(await self._told(partial(handlers.offset_deficit, ask)))
+        return self._answer(await self._told(partial(offset_deficit, ask)))
 
     def _answer(self, said: Sequence[Message | Park]) -> Answer:
         (answer,) = [one for one in said if isinstance(one, BalanceReserved | ReservationRefused)]
@@ -130,7 +132,7 @@ class Books:
 
     async def release(self, request: int) -> int | None:
         ask = ReleaseReservation(account_id=self.account_id, request_id=request)
-        said = await self._told(partial(handlers.release_reservation, ask))
+        said = await self._told(partial(release_reservation, ask))
         return next((one.released_fen for one in said if isinstance(one, ReservationReleased)), None)
 
     async def _told(
@@ -156,9 +158,9 @@ class Books:
 
 
 BOOKINGS: dict[str, Callable[[Any, Connection, datetime], Awaitable[list[Message]]]] = {
-    "issued": handlers.invoice_issued,
-    "released": handlers.invoice_failed,
-    "credited": handlers.invoice_credited,
+    "issued": invoice_issued,
+    "released": invoice_failed,
+    "credited": invoice_credited,
 }
 KINDS: dict[str, type[PartFact]] = {"issued": InvoiceIssued, "released": InvoiceFailed, "credited": InvoiceCredited}
 MORE = {"reason": "X", "red_number": "1" * 20, "credited_at": MARCH_20}

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.ledger.store import changes
+from services.ledger.balances import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
 from tests.integration.ledger.books import MARCH_20, Ledger

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from asyncpg import Connection, connect
 
-from services.ledger.api.asking import State
-from services.ledger.store import searching
+from services.ledger.items import store as searching
+from services.ledger.items.asking import State
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
 from tests.integration.ledger.books import Ledger

@@ -11,9 +11,11 @@ import asyncpg
 import pytest
 
 from deploy.demo.client import eventually
-from services.ledger import handlers
 from services.ledger.app import MIGRATIONS
-from services.ledger.store import reservations, selections
+from services.ledger.intake.handlers import billing_facts
+from services.ledger.reservations.handlers import reserve_balance
+from services.ledger.reservations.store import begin
+from services.ledger.selections.search import select
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
@@ -219,10 +221,10 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.bill(an_order("O1", 1_000))
     async with ledger.database.transaction() as reserving:
-        await selections.select(reserving, an_ask("O1"), MARCH_20)
+        await select(reserving, an_ask("O1"), MARCH_20)
         arriving = asyncio.create_task(ledger.bill(an_order("O2", 50), a_refund("F1", of="O1", cash_fen=100)))
         await somebody_waits(ledger)
-        await handlers.reserve_balance(an_ask("O1"), reserving, MARCH_20)
+        await reserve_balance(an_ask("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
 
@@ -237,10 +239,10 @@ async def test_a_large_request_takes_its_sums_when_no_small_one_is_choosing(
     assert await ledger.asked(an_ask(request_id=1, amount_fen=550)) == []
     small = an_ask(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
     async with ledger.database.transaction() as choosing:
-        await reservations.begin(choosing, small)
+        await begin(choosing, small)
         holding = asyncio.create_task(ledger.allocated())
         await somebody_waits(ledger)
-        (answer,) = await handlers.reserve_balance(small, choosing, MARCH_20)
+        (answer,) = await reserve_balance(small, choosing, MARCH_20)
         assert isinstance(answer, BalanceReserved)
         assert {group.account_id: group.amount_fen for group in answer.groups} == {1: 60}
     (refused,) = await holding
@@ -309,9 +311,7 @@ async def test_whoever_has_an_item_gets_its_sum_while_requests_wait_for_the_item
         request = asyncio.create_task(waiting)
         await somebody_waits(ledger)
         await refunding.execute("SET LOCAL lock_timeout = '1s'")
-        await handlers.billing_facts(
-            [a_refund("F2", of="O0", cash_fen=10)], refunding, MARCH_20, catalogue=ledger.catalogue
-        )
+        await billing_facts([a_refund("F2", of="O0", cash_fen=10)], refunding, MARCH_20, catalogue=ledger.catalogue)
     await request
     answers = [message for message in await ledger.allocated() if isinstance(message, BalanceReserved)]
     await holds(ledger.database)

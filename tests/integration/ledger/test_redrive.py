@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from services.ledger import handlers
 from services.ledger.app import build
+from services.ledger.intake.handlers import billing_facts
 from shared.contracts.billing import BillSettled, Line
 from shared.domain.calendar import earliest_opening
 from shared.domain.catalogue import DATA, TABLES, Catalogue
@@ -37,7 +37,7 @@ class Desk:
         self.database = database
 
     async def started(self, catalogue: Catalogue) -> Process:
-        batches = {"billing.events": partial(handlers.billing_facts, catalogue=catalogue)}
+        batches = {"billing.events": partial(billing_facts, catalogue=catalogue)}
         stage = self.stage
         service = replace(build(Settings(_env_file=None)), batches=batches)
         process = Process(service, self.database, stage.log, stage.clock, stage.new_id)

@@ -49,7 +49,7 @@ SQL: dict[str, tuple[str, str]] = {
     "sums_equal_items": ("ledger", "UPDATE balance_sum SET positive_fen = positive_fen + 1"),
     "reserved_equals_what_reservations_hold": (
         "ledger",
-        f"UPDATE reservation_item SET invoiced_fen = invoiced_fen - 1 WHERE {FIRST}",
+        f"UPDATE allocation SET invoiced_fen = invoiced_fen - 1 WHERE {FIRST}",
     ),
     "offsets_have_two_sides": ("ledger", PAID_BY_NOBODY),
     "red_is_the_negative_of_its_blue": (
@@ -58,7 +58,7 @@ SQL: dict[str, tuple[str, str]] = {
     ),
     "one_invoice_for_a_request_group": (
         "ledger",
-        f"UPDATE reservation_item SET reserved_fen = 1, invoiced_fen = 1 WHERE {FIRST}",
+        f"UPDATE allocation SET reserved_fen = 1, invoiced_fen = 1 WHERE {FIRST}",
     ),
     "quotas_are_what_parts_hold_and_used": ("invoicing", "UPDATE quota SET issued_net_fen = issued_net_fen + 1"),
     "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
@@ -68,7 +68,7 @@ SQL: dict[str, tuple[str, str]] = {
         "UPDATE part SET gross_fen = gross_fen + 1, net_fen = net_fen + 1",
     ),
     "each_invoice_equals_its_shares": ("invoicing", "UPDATE part SET shares = '[]'"),
-    "a_terminal_request_holds_nothing": ("ledger", f"UPDATE reservation_item SET invoiced_fen = 0 WHERE {FIRST}"),
+    "a_terminal_request_holds_nothing": ("ledger", f"UPDATE allocation SET invoiced_fen = 0 WHERE {FIRST}"),
     "every_call_has_an_earlier_attempt": ("invoicing", "DELETE FROM attempt"),
     "history_is_a_path": ("invoicing", "UPDATE part_history SET from_status = 'issued'"),
     "every_record_accounted_for": ("ledger", "UPDATE runtime.consumer_offset SET next_offset = 0"),

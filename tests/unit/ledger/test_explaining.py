@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.v1.reads import READS
-from services.ledger.domain.explaining import REASONS, TERMS, Cause, Standing, cause_of, explain, why_not, why_not_usage
-from services.ledger.domain.intake import NEVER
-from services.ledger.store import explaining as statements
+from services.ledger.explanation import store as statements
+from services.ledger.explanation.rules import TERMS, Cause, cause_of, explain
+from services.ledger.items.rules import REASONS, ItemBuckets, why_not, why_not_usage
+from services.ledger.journal.rules import NEVER
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 LATER = datetime(2026, 4, 2, 16, tzinfo=UTC)
@@ -94,9 +95,9 @@ def standing(
     invoiced: int = 0,
     offset: int = 0,
     opens_at: datetime = NOW,
-) -> Standing:
+) -> ItemBuckets:
     left = settled - refunded - reserved - invoiced - offset
-    return Standing(opens_at, settled, refunded, left, reserved, invoiced, offset)
+    return ItemBuckets(opens_at, settled, refunded, left, reserved, invoiced, offset)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def standing(
         (standing(refunded=100, invoiced=100, offset=-100), "platform", "REFUNDED"),
     ],
 )
-def test_the_first_reason_that_holds_is_given(item: Standing, by: str, reason: str | None) -> None:
+def test_the_first_reason_that_holds_is_given(item: ItemBuckets, by: str, reason: str | None) -> None:
     why = why_not(item, by, NOW)
     assert (why and why.reason) == reason
     assert (item.can_invoice_fen(NOW) > 0) == (reason is None)

@@ -8,14 +8,18 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.ledger.domain import booking, matching, moves
-from services.ledger.domain.booking import Held, Holding, Order, Paid
-from services.ledger.domain.matching import Waiting
-from services.ledger.domain.moves import INVOICEABLE, INVOICED, OFFSET, OUTSIDE, RESERVED, Move
-from services.ledger.domain.netting import Candidate, Owed
-from services.ledger.domain.reserving import Ask, Decision, Selected, offset, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Allocation, Holding, Paid
+from services.ledger.booking.tasks import AtOnce, BookingTask, book_part, release
+from services.ledger.intake import matching
+from services.ledger.intake.matching import WaitingRefund
+from services.ledger.journal import rules as moves
+from services.ledger.journal.rules import INVOICEABLE, INVOICED, OFFSET, OUTSIDE, RESERVED, Move
+from services.ledger.netting.rules import Candidate, Owed
+from services.ledger.reservations.rules import Decision, Repeated, Reservation, TooManyItems, offset, reserve
+from services.ledger.selections.rules import Selected
 from shared.contracts.invoicing import PartFact, Share
-from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance
+from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance, Selection
 from shared.contracts.message import Unacceptable
 from tests.support.examples import MARCH_10
 from tests.unit.ledger.model import SUBJECTS, Answer, Figures, Model, next_of, split
@@ -90,27 +94,27 @@ class Table:
             if any(one.item_id in hit and one.reserved_fen > one.invoiced_fen + one.released_fen for one in taken)
         }
 
-    def _waiting(self, number: str) -> Waiting:
+    def _waiting(self, number: str) -> WaitingRefund:
         of, fen = self.refunds[number]
         row = self.rows.get(int(of[1:]) + 1)
         item_id, left_fen = (
             (None, 0) if row is None else (row.item_id, sum(row.buckets.values()) - row.buckets[OUTSIDE])
         )
-        return Waiting(1, number, 1, of, fen, NOW, item_id, left_fen)
+        return WaitingRefund(1, number, 1, of, fen, NOW, item_id, left_fen)
 
     # requests
 
     def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
         said = {"numbers": tuple(numbers), "subject": subject, "amount_fen": amount}
         ask = ReserveBalance.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
-        return self._decided(reserve(ask, self.decisions.get(request), self._selected(ask), request, NOW), request)
+        return self._decided(reserve(ask, self._earlier(request), self._selected(ask), request, NOW), request)
 
     def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
         said = {"numbers": tuple(numbers), "subject": subject, "amount_fen": amount}
         ask = OffsetDeficit.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
-        return self._decided(offset(ask, self.decisions.get(request), self._selected(ask), request, NOW), request)
+        return self._decided(offset(ask, self._earlier(request), self._selected(ask), request, NOW), request)
 
-    def _selected(self, ask: Ask) -> Selected:
+    def _selected(self, ask: Selection) -> Selected:
         rows = [row for _, row in sorted(self.rows.items()) if ask.subject in (None, row.subject)]
         named = [row for row in rows if (row.number in ask.numbers if ask.numbers else row.buckets[INVOICEABLE] > 0)]
         owed = [
@@ -120,14 +124,19 @@ class Table:
         ]
         return Selected([_candidate(row) for row in named], owed)
 
-    def _decided(self, decision: Decision, request: int) -> Answer:
-        answer = decision.answer
-        assert answer is not None, "nothing is large here"
-        if request not in self.decisions:
+    def _earlier(self, request: int) -> Repeated | None:
+        return Repeated((self.decisions[request].answer,)) if request in self.decisions else None
+
+    def _decided(self, decision: Decision | Repeated | TooManyItems, request: int) -> Answer:
+        assert not isinstance(decision, TooManyItems), "nothing is large here"
+        (answer,) = decision.answers if isinstance(decision, Repeated) else (decision.answer,)
+        if isinstance(decision, Decision):
+            assert request not in self.decisions
             self.moved(decision.moves())
-            self.decisions[request] = Decision(answer, new=False)
+            self.decisions[request] = decision
             self.taken[request] = [
-                Taken(one.item.item_id, one.group_no, place, one.amount_fen) for place, one in enumerate(decision.taken)
+                Taken(one.item.item_id, one.group_no, place, one.amount_fen)
+                for place, one in enumerate(decision.allocations)
             ]
             self.paid[request] = [
                 _paid(one.from_item.item_id, one.to_item.item_id, one.amount_fen) for one in decision.offsets
@@ -146,12 +155,19 @@ class Table:
             return
         part_id = 100 * request + part
         try:
-            order = booking.part_order(self.parts.get(part_id), wanted, self._part(request, part, part_id))
+            instruction = book_part(
+                self.parts.get(part_id), wanted, self._part(request, part, part_id), self._reservation(request)
+            )
         except Unacceptable:
             return
-        if order is not None:
+        if isinstance(instruction, AtOnce):
             self.parts[part_id] = wanted
-            self._book(order, request)
+            self._book(instruction.task, request)
+
+    def _reservation(self, request: int) -> Reservation | None:
+        if request not in self.decisions:
+            return None
+        return Reservation(self.decisions[request].reservation_id, large=False, answered=True)
 
     def _part(self, request: int, part: int, part_id: int) -> PartFact:
         reserved = self.decisions[request].answer
@@ -171,16 +187,14 @@ class Table:
         return PartFact.model_validate(names | print_alike | figures)
 
     def release(self, request: int) -> int | None:
-        reserved = request in self.decisions and isinstance(self.decisions[request].answer, BalanceReserved)
-        ask = ReleaseReservation(account_id=1, request_id=request)
-        order = booking.release_order(ask, request if reserved else None)
-        return None if order is None else self._book(order, request)
+        instruction = release(ReleaseReservation(account_id=1, request_id=request), self._reservation(request))
+        return self._book(instruction.task, request) if isinstance(instruction, AtOnce) else None
 
-    def _book(self, order: Order, request: int) -> int:
+    def _book(self, task: BookingTask, request: int) -> int:
         before = {one.place: one for one in self.taken[request]}
-        made = booking.book(order, Holding(list(self._held(order, request)), self.paid[request]))
+        made = booking.book(task, Holding(list(self._held(task, request)), self.paid[request]))
         self.moved(made.moves)
-        for one in made.booked:
+        for one in made.changes:
             before[one.place].invoiced_fen += one.invoiced_fen
             before[one.place].released_fen += one.released_fen
             before[one.place].credited_fen += one.credited_fen
@@ -188,13 +202,12 @@ class Table:
             self.paid[request] = []
         return made.moved_fen
 
-    def _held(self, order: Order, request: int) -> Iterator[Held]:
-        cause = booking.CAUSES["issued"].format(order.part_id) if order.wanted == "credited" else ""
+    def _held(self, task: BookingTask, request: int) -> Iterator[Allocation]:
         for one in self.taken[request]:
-            took = (one.item_id, cause, INVOICED)
+            took = (one.item_id, task.credited_cause, INVOICED)
             issued = [move.amount_fen for move in self.moves if (move.item_id, move.cause, move.to_bucket) == took]
             taken = {name: value for name, value in vars(one).items() if name != "credited_fen"}
-            yield Held(owner_id=1, **taken, creditable_fen=sum(issued))
+            yield Allocation(owner_id=1, **taken, creditable_fen=sum(issued))
 
     # figures
 

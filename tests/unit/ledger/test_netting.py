@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.domain import booking
-from services.ledger.domain.booking import Held, Holding, Paid
-from services.ledger.domain.netting import Candidate, Owed, net, paid_fen
-from services.ledger.domain.reserving import Decision, Selected, offset, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Allocation, Holding, Paid
+from services.ledger.booking.tasks import AtOnce, release
+from services.ledger.netting.rules import Candidate, Owed, net, paid_fen
+from services.ledger.reservations.rules import Decision, Repeated, Reservation, TooManyItems, offset, reserve
+from services.ledger.selections.rules import Selected
 from shared.contracts.ledger import (
     BalanceReserved,
     OffsetDeficit,
@@ -44,9 +46,14 @@ def owed(item_id: int, fen: int, subject: str = SERVICE, account_id: int = 1) ->
     return Owed(account_id, item_id, f"F{item_id}", subject, fen)
 
 
+def decided(outcome: Decision | Repeated | TooManyItems) -> Decision:
+    assert isinstance(outcome, Decision)
+    return outcome
+
+
 def asked(items: list[Candidate], debts: list[Owed], amount_fen: int | None = None) -> Decision:
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=amount_fen)
-    return reserve(ask, None, Selected(items, debts), 3, NOW)
+    return decided(reserve(ask, None, Selected(items, debts), 3, NOW))
 
 
 def pairs(decision: Decision) -> list[tuple[str, str, int]]:
@@ -74,7 +81,7 @@ def test_oldest_first_on_both_sides() -> None:
 def test_by_amount_the_selection_covers_amount_and_deficit() -> None:
     decision = asked([item(2, 800), item(3, 700)], [owed(1, 200)], amount_fen=1000)
     assert pairs(decision) == [("O2", "F1", 200)]
-    assert [(one.item.number, one.amount_fen) for one in decision.taken] == [("O2", 600), ("O3", 400)]
+    assert [(one.item.number, one.amount_fen) for one in decision.allocations] == [("O2", 600), ("O3", 400)]
 
 
 def test_a_selection_equal_to_the_deficit_is_an_offset_and_no_invoice() -> None:
@@ -121,13 +128,13 @@ def test_each_subject_pays_its_own() -> None:
 
 def paying(items: list[Candidate], debts: list[Owed], amount_fen: int | None) -> Decision:
     ask = OffsetDeficit(account_id=1, request_id=2, accounts=(1,), subject=SERVICE, amount_fen=amount_fen)
-    return offset(ask, None, Selected(items, debts), 3, NOW)
+    return decided(offset(ask, None, Selected(items, debts), 3, NOW))
 
 
 def test_a_deficit_is_paid_exactly_as_asked_and_nothing_is_held() -> None:
     decision = paying([item(3, 500)], [owed(1, 150), owed(2, 50)], 180)
     assert pairs(decision) == [("O3", "F1", 150), ("O3", "F2", 30)]
-    assert (decision.taken, decision.answer.total_fen) == ((), 0)  # type: ignore[union-attr]
+    assert (decision.allocations, decision.answer.total_fen) == ((), 0)  # type: ignore[union-attr]
     assert paid_fen(paying([item(3, 500)], [owed(1, 150)], None).offsets) == 150
 
 
@@ -190,12 +197,14 @@ def test_what_is_held_and_what_was_owed_are_what_was_free(
     assert all(spent.get(one.item_id, 0) <= one.free_fen for one in selected)
 
 
-RELEASE = booking.release_order(ReleaseReservation(account_id=1, request_id=2), 4)
+INSTRUCTION = release(ReleaseReservation(account_id=1, request_id=2), Reservation(4, large=False, answered=True))
+assert isinstance(INSTRUCTION, AtOnce)
+RELEASE = INSTRUCTION.task
 PAID = [Paid(1, 7, 1, 8, 50)]
 
 
 def test_a_request_that_comes_to_nothing_takes_its_offsets_back() -> None:
-    made = booking.book(RELEASE, Holding([Held(1, 7, 1, 0, 100, 0, 0)], PAID))
+    made = booking.book(RELEASE, Holding([Allocation(1, 7, 1, 0, 100, 0, 0)], PAID))
     assert made.undone
     assert [(one.item_id, one.from_bucket, one.to_bucket, one.amount_fen) for one in made.moves] == [
         (7, "reserved", "invoiceable", 100),
@@ -205,7 +214,7 @@ def test_a_request_that_comes_to_nothing_takes_its_offsets_back() -> None:
 
 
 def test_once_something_was_invoiced_its_offsets_stay() -> None:
-    made = booking.book(RELEASE, Holding([Held(1, 7, 1, 0, 100, 60, 0)], PAID))
+    made = booking.book(RELEASE, Holding([Allocation(1, 7, 1, 0, 100, 60, 0)], PAID))
     assert not made.undone
     assert [one.amount_fen for one in made.moves] == [40]
 
@@ -219,7 +228,7 @@ def test_an_offset_without_invoice_can_be_taken_back_as_a_whole() -> None:
 
 def across(items: list[Candidate], debts: list[Owed], *pooled: int) -> Decision:
     ask = ReserveBalance(account_id=9, request_id=2, accounts=(1, 2), pooled=pooled)
-    return reserve(ask, None, Selected(items, debts, pooled=frozenset(pooled)), 3, NOW)
+    return decided(reserve(ask, None, Selected(items, debts, pooled=frozenset(pooled)), 3, NOW))
 
 
 def test_members_whose_relation_allows_it_pay_each_others_deficits_and_others_do_not() -> None:

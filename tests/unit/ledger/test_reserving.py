@@ -6,11 +6,13 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.domain import booking
-from services.ledger.domain.booking import Held, Holding
-from services.ledger.domain.limits import GROUPS_MAX, OFFSETS_MAX
-from services.ledger.domain.netting import Candidate, Owed
-from services.ledger.domain.reserving import Decision, Selected, reserve
+from services.ledger.booking import rules as booking
+from services.ledger.booking.rules import Allocation, Holding
+from services.ledger.booking.tasks import part_task
+from services.ledger.journal.limits import GROUPS_MAX, OFFSETS_MAX
+from services.ledger.netting.rules import Candidate, Owed
+from services.ledger.reservations.rules import Decision, Repeated, reserve
+from services.ledger.selections.rules import Selected
 from shared.contracts.invoicing import InvoiceVoided, Share
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
 from shared.contracts.message import DOCUMENT_FEN_MAX, LARGEST_ID
@@ -41,9 +43,15 @@ def items(amounts: list[int]) -> list[Candidate]:
     ]
 
 
+def decided(ask: ReserveBalance, selected: Selected) -> Decision:
+    outcome = reserve(ask, None, selected, 3, NOW)
+    assert isinstance(outcome, Decision)
+    return outcome
+
+
 def decide(amounts: list[int], amount_fen: int | None) -> Decision:
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=amount_fen)
-    return reserve(ask, None, Selected(items(amounts), []), 3, NOW)
+    return decided(ask, Selected(items(amounts), []))
 
 
 AMOUNTS = st.lists(st.integers(0, 10**6), max_size=30)
@@ -54,13 +62,13 @@ def test_all_or_nothing_and_never_more_than_there_is(amounts: list[int], amount_
     decision = decide(amounts, amount_fen)
     have = sum(amounts)
     if isinstance(decision.answer, ReservationRefused):
-        assert decision.taken == ()
+        assert decision.allocations == ()
         assert have < (amount_fen or 1)
         return
     assert isinstance(decision.answer, BalanceReserved)
-    total = sum(one.amount_fen for one in decision.taken)
+    total = sum(one.amount_fen for one in decision.allocations)
     assert total == decision.answer.total_fen == (have if amount_fen is None else amount_fen)
-    assert all(0 < one.amount_fen <= one.item.invoiceable_fen for one in decision.taken)
+    assert all(0 < one.amount_fen <= one.item.invoiceable_fen for one in decision.allocations)
     assert sum(group.amount_fen for group in decision.answer.groups) == total
 
 
@@ -68,8 +76,8 @@ def test_all_or_nothing_and_never_more_than_there_is(amounts: list[int], amount_
 def test_the_oldest_are_taken_first(amounts: list[int], amount_fen: int) -> None:
     decision = decide(amounts, amount_fen)
     if isinstance(decision.answer, BalanceReserved):
-        whole = [one.item.item_id for one in decision.taken if one.amount_fen == one.item.invoiceable_fen]
-        partly = [one.item.item_id for one in decision.taken if one.amount_fen < one.item.invoiceable_fen]
+        whole = [one.item.item_id for one in decision.allocations if one.amount_fen == one.item.invoiceable_fen]
+        partly = [one.item.item_id for one in decision.allocations if one.amount_fen < one.item.invoiceable_fen]
         assert len(partly) <= 1
         assert all(last > max(whole, default=-1) for last in partly)
 
@@ -77,8 +85,7 @@ def test_the_oldest_are_taken_first(amounts: list[int], amount_fen: int) -> None
 def test_an_earlier_answer_is_repeated_whatever_has_changed() -> None:
     first = decide([100], None)
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=5)
-    again = reserve(ask, Decision(first.answer, new=False), Selected([], []), 99, NOW)
-    assert (again.answer, again.new, again.moves()) == (first.answer, False, [])
+    assert reserve(ask, Repeated((first.answer,)), Selected([], []), 99, NOW) == Repeated((first.answer,))
 
 
 def a_part(shares: list[Share]) -> InvoiceVoided:
@@ -107,30 +114,33 @@ def a_part(shares: list[Share]) -> InvoiceVoided:
 def test_what_is_booked_is_what_the_part_says_and_never_more_than_was_held(
     reserved: list[int], data: st.DataObject
 ) -> None:
-    held = [Held(1, number, 1, number, amount, 0, 0) for number, amount in enumerate(reserved)]
+    held = [Allocation(1, number, 1, number, amount, 0, 0) for number, amount in enumerate(reserved)]
     amount_fen = data.draw(st.integers(1, sum(reserved)))
     part = a_part([Share(group_no=1, amount_fen=amount_fen)])
-    booked = booking.book(booking.part_order(None, "issued", part), Holding(held))
+    task = part_task(None, "issued", part)
+    assert task is not None
+    booked = booking.book(task, Holding(held))
     assert sum(move.amount_fen for move in booked.moves) == amount_fen
-    assert all(one.invoiced_fen <= reserved[one.place] for one in booked.booked)
-    assert booking.part_order("issued", "issued", part) is None
-    assert booking.part_order("issued", "released", part) is None
+    assert all(one.invoiced_fen <= reserved[one.place] for one in booked.changes)
+    assert part_task("issued", "issued", part) is None
+    assert part_task("issued", "released", part) is None
 
 
 def test_a_late_document_takes_back_what_was_released() -> None:
-    released = Holding([Held(1, 7, 1, 0, 100, 0, 100)])
-    order = booking.part_order("released", "issued", a_part([Share(group_no=1, amount_fen=100)]))
-    (move,) = booking.book(order, released).moves
+    released = Holding([Allocation(1, 7, 1, 0, 100, 0, 100)])
+    task = part_task("released", "issued", a_part([Share(group_no=1, amount_fen=100)]))
+    assert task is not None
+    (move,) = booking.book(task, released).moves
     assert (move.from_bucket, move.to_bucket, move.amount_fen) == ("invoiceable", "invoiced", 100)
 
 
 def test_an_answer_that_would_print_as_too_many_lines_is_refused() -> None:
     found = [one._replace(spec=f"spec {one.item_id}") for one in items([100] * (GROUPS_MAX + 1))]
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,))
-    refused = reserve(ask, None, Selected(found, []), 3, NOW).answer
+    refused = decided(ask, Selected(found, [])).answer
     assert isinstance(refused, ReservationRefused)
     assert (refused.reason, refused.detail) == ("SELECTION_TOO_LARGE", {"groups_max": GROUPS_MAX})
-    assert isinstance(reserve(ask, None, Selected(found[1:], []), 3, NOW).answer, BalanceReserved)
+    assert isinstance(decided(ask, Selected(found[1:], [])).answer, BalanceReserved)
 
 
 def test_deficits_that_too_many_items_would_pay_are_refused_with_what_one_offset_can_settle() -> None:
@@ -139,7 +149,7 @@ def test_deficits_that_too_many_items_would_pay_are_refused_with_what_one_offset
         for number in range(GROUPS_MAX + 1)
     ]
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,))
-    refused = reserve(ask, None, Selected(items([2000]), owed), 3, NOW).answer
+    refused = decided(ask, Selected(items([2000]), owed)).answer
     assert isinstance(refused, ReservationRefused)
     assert (refused.reason, refused.detail) == (
         "SELECTION_TOO_LARGE",
@@ -149,13 +159,8 @@ def test_deficits_that_too_many_items_would_pay_are_refused_with_what_one_offset
 
 def test_a_deficit_of_one_of_several_accounts_is_refused_with_that_account() -> None:
     ask = ReserveBalance(account_id=9, request_id=2, accounts=(1, 2))
-    refused = reserve(
-        ask,
-        None,
-        Selected(items([100]), [Owed(account_id=1, item_id=77, subject="ALIYUN_SERVICE", owed_fen=101, number="F")]),
-        3,
-        NOW,
-    ).answer
+    debt = Owed(account_id=1, item_id=77, subject="ALIYUN_SERVICE", owed_fen=101, number="F")
+    refused = decided(ask, Selected(items([100]), [debt])).answer
     assert isinstance(refused, ReservationRefused)
     assert (refused.reason, refused.detail["owing_account_id"]) == ("DEFICIT_NOT_COVERED", 1)
 

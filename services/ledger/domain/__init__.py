@@ -1,1 +1,0 @@
-"""The rules of the ledger: what arrives (`intake`), what is held and given back (`reserving`, `booking`), what is left (`balances`)."""
