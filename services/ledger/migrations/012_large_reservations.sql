@@ -45,15 +45,25 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A column, and the constraints that are called after it; newer servers also name NOT NULL.
+CREATE FUNCTION pg_temp.rename_column(of_table text, old text, new text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    named record;
+BEGIN
+    EXECUTE format('ALTER TABLE %I RENAME COLUMN %I TO %I', of_table, old, new);
+    FOR named IN
+        SELECT conname AS name FROM pg_constraint WHERE conrelid = of_table::regclass AND contype IN ('c', 'n')
+            AND conname ~ ('_' || old || '_')
+    LOOP
+        EXECUTE format('ALTER TABLE %I RENAME CONSTRAINT %I TO %I', of_table, named.name, replace(named.name, old, new));
+    END LOOP;
+END $$;
+
 SELECT pg_temp.rename_all('reservation_item', 'allocation');
 
 SELECT pg_temp.rename_all('remainder', 'promise');
-ALTER TABLE promise RENAME COLUMN remainder_fen TO promised_fen;
-ALTER TABLE promise RENAME CONSTRAINT promise_remainder_fen_check TO promise_promised_fen_check;
-ALTER TABLE promise RENAME CONSTRAINT promise_remainder_fen_not_null TO promise_promised_fen_not_null;
+SELECT pg_temp.rename_column('promise', 'remainder_fen', 'promised_fen');
 
 SELECT pg_temp.rename_all('booking', 'booking_task');
-ALTER TABLE booking_task RENAME COLUMN booking_id TO task_id;
-ALTER TABLE booking_task RENAME CONSTRAINT booking_task_booking_id_not_null TO booking_task_task_id_not_null;
-ALTER SEQUENCE booking_task_id RENAME TO task_id;
-DROP FUNCTION pg_temp.rename_all;
+SELECT pg_temp.rename_column('booking_task', 'booking_id', 'task_id');
+DROP FUNCTION pg_temp.rename_all, pg_temp.rename_column;
