@@ -3,11 +3,15 @@
 from functools import partial
 from pathlib import Path
 
-from services.invoicing import api, effects, handlers
-from services.invoicing.adapters.port import TaxPlatform
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
-from services.invoicing.documents.renderer import Renderer
-from services.invoicing.store import claims, credit_notes, documents, quotas
+from services.invoicing.credit_notes import store as credit_notes
+from services.invoicing.invoice_files import effects
+from services.invoicing.invoice_files import store as documents
+from services.invoicing.invoice_files.rendering.renderer import Renderer
+from services.invoicing.issuing import claims
+from services.invoicing.quotas import store as quotas
+from services.invoicing.requests import api, handlers
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpTaxPlatform, called_about
+from services.invoicing.tax_platforms.port import TaxPlatform
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.verify.__main__ import violations
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.invoicing.requests.rules import Ask, Cancel, Refused, Taken
 from shared.contracts.accounts import AccountClosed
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.calendar import SHANGHAI

@@ -20,7 +20,9 @@ import pytest
 from deploy.local import process
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.process import Child, Command
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing.rules import QUOTA_EXCEEDED
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpTaxPlatform
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     BlueOrder,
@@ -37,8 +39,6 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform
-from services.invoicing.domain.parts import QUOTA_EXCEEDED
 from services.notification.adapters import port as notes
 from services.notification.adapters.mail import SmtpMailSender
 from services.notification.adapters.sms import HttpSmsSender

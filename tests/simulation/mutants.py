@@ -8,11 +8,13 @@ from unittest.mock import patch
 
 from asyncpg import Connection
 
-from services.invoicing.adapters.port import Answer, Unknown
-from services.invoicing.domain import credit_notes, parts
-from services.invoicing.domain.credit_notes import ClaimedCredit, CreditChange
-from services.invoicing.domain.parts import Change, Claimed
-from services.invoicing.store import claims, quotas
+from services.invoicing.credit_notes import rules as credit_notes
+from services.invoicing.credit_notes.rules import ClaimedCredit, CreditChange
+from services.invoicing.issuing import claims
+from services.invoicing.issuing import rules as parts
+from services.invoicing.issuing.rules import Change, Claimed
+from services.invoicing.quotas import store as quotas
+from services.invoicing.tax_platforms.port import Answer, Unknown
 from shared.domain.identifiers import serial_of
 from shared.runtime import outbox, store
 from shared.runtime.envelope import Envelope
@@ -115,16 +117,16 @@ MUTANTS = {
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),
     "new serial on retry": Mutant(
-        "services.invoicing.store.claims.claim_due", _new_serial, "one_document_for_a_part", 1
+        "services.invoicing.issuing.claims.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
     ),
     "red timeout is failure": Mutant(
-        "services.invoicing.domain.credit_notes.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
+        "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
     ),
     "quota kept": Mutant(
-        "services.invoicing.store.quotas.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
+        "services.invoicing.quotas.store.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
     ),
     "cursor outbox": Mutant(
         "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 1

@@ -12,8 +12,8 @@ from typing import Any
 
 from deploy.sandbox.tax_platform.core import AMPLE_FEN
 from deploy.verify.__main__ import violations
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask, Cancel
+from services.invoicing.credit_notes.rules import CreditAsk
+from services.invoicing.requests.rules import Ask, Cancel
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled
 from shared.contracts.message import Message

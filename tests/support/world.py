@@ -13,11 +13,11 @@ from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, Fault
 from deploy.sandbox.tax_platform.memory import Memory
 from deploy.verify.world import Row, Seen
 from services.invoicing.app import invoicing
-from services.invoicing.documents.document import Document
-from services.invoicing.documents.face import InvoiceFace
-from services.invoicing.domain.credit_notes import CreditAsk, TakenCredit
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.handlers import cancel_request, platform_called, request_credit_note, request_invoice
+from services.invoicing.credit_notes.rules import CreditAsk, TakenCredit
+from services.invoicing.invoice_files.face import InvoiceFace
+from services.invoicing.invoice_files.rendering.document import Document
+from services.invoicing.requests.handlers import cancel_request, platform_called, request_credit_note, request_invoice
+from services.invoicing.requests.rules import Ask, Cancel, Refused, Taken
 from services.ledger.app import build as ledger
 from services.notification.adapters.port import Mail, Outcome, Sent, Sms
 from services.notification.app import notification

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask, Refused, Taken
+from services.invoicing.credit_notes.rules import CreditAsk
+from services.invoicing.requests.rules import Ask, Refused, Taken
 from shared.domain.words import amount_in_words
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
-from services.invoicing.domain.splitting import Started, split
+from services.invoicing.issuing.splitting import Started, split
+from services.invoicing.requests.rules import Ask, Cancel, Refused, Taken, cancel_outcome
 from services.ledger.domain.balances import balance, withdrawable_fen
 from services.ledger.domain.reserving import reserve
 from services.ledger.store import pages, selections

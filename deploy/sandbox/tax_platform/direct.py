@@ -7,8 +7,8 @@ from typing import Self
 
 from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.records import Answer as Told
-from services.invoicing.adapters.port import Answer, BlueOrder, RedOrder, Unknown
-from services.invoicing.adapters.tax_platform import heard, understood
+from services.invoicing.tax_platforms.adapters.http_json.client import heard, understood
+from services.invoicing.tax_platforms.port import Answer, BlueOrder, RedOrder, Unknown
 
 Fault = Callable[[], str]
 """Says what goes wrong with the next call: "" nothing; "lose_request", "lose_answer", "error_5xx", "slow" as over HTTP."""

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.invoicing import handlers
-from services.invoicing.adapters.port import Answer, QuotaTold, Unknown
-from services.invoicing.domain.documents import DocumentJob, Made
-from services.invoicing.domain.parts import Claimed
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.store import claims, documents, quotas
+from services.invoicing.invoice_files import store as documents
+from services.invoicing.invoice_files.rules import DocumentJob, Made
+from services.invoicing.issuing import claims
+from services.invoicing.issuing.rules import Claimed
+from services.invoicing.quotas import store as quotas
+from services.invoicing.requests import handlers
+from services.invoicing.requests.rules import Ask, Cancel, Refused, Taken
+from services.invoicing.tax_platforms.port import Answer, QuotaTold, Unknown
 from shared.contracts.accounts import Registration
 from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
 from shared.contracts.message import Message

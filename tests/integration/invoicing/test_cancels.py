@@ -5,8 +5,12 @@ import asyncio
 import pytest
 
 from deploy.demo.client import eventually
-from services.invoicing import handlers
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing import store as parts
+from services.invoicing.issuing.rules import LEASE_SECONDS, Claimed
+from services.invoicing.requests import handlers
+from services.invoicing.requests import store as requests
+from services.invoicing.requests.rules import Cancel
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     CancelHeard,
@@ -16,9 +20,6 @@ from services.invoicing.adapters.port import (
     Processing,
     Unknown,
 )
-from services.invoicing.domain.parts import LEASE_SECONDS, Claimed
-from services.invoicing.domain.requests import Cancel
-from services.invoicing.store import parts, requests
 from shared.contracts.ledger import ReservationImpaired
 from shared.contracts.message import Message
 from tests.integration.invoicing.desk import NOW, Desk, after, names

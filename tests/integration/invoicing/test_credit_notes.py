@@ -8,14 +8,14 @@ import httpx2
 import pytest
 
 from deploy.demo.client import eventually
-from services.invoicing import handlers
-from services.invoicing.adapters.port import Accepted, Answer, FormTold, Issued, NotFound, Rejected, Unknown
-from services.invoicing.domain import printing
-from services.invoicing.domain.credit_notes import ClaimedCredit, CreditAsk, TakenCredit
-from services.invoicing.domain.documents import Made
-from services.invoicing.domain.parts import LEASE_SECONDS
-from services.invoicing.domain.requests import Refused
-from services.invoicing.store import credit_notes
+from services.invoicing.credit_notes import store as credit_notes
+from services.invoicing.credit_notes.rules import ClaimedCredit, CreditAsk, TakenCredit
+from services.invoicing.invoice_files import printing
+from services.invoicing.invoice_files.rules import Made
+from services.invoicing.issuing.rules import LEASE_SECONDS
+from services.invoicing.requests import handlers
+from services.invoicing.requests.rules import Refused
+from services.invoicing.tax_platforms.port import Accepted, Answer, FormTold, Issued, NotFound, Rejected, Unknown
 from shared.contracts.invoicing import CreditNoteFailed, InvoiceCredited, InvoiceFile, RedFormWaits
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.invoicing import handlers
-from services.invoicing.domain.requests import Ask, Refused, Taken
+from services.invoicing.requests import handlers
+from services.invoicing.requests.rules import Ask, Refused, Taken
 from shared.contracts.ledger import OffsetDeficit, ReserveBalance
 from shared.contracts.titles import MemberChanged
 from tests.integration.invoicing.desk import NOW, Desk

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from services.invoicing import handlers
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing.rules import LEASE_SECONDS, Claimed
+from services.invoicing.requests import handlers
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     Cancelled,
@@ -18,7 +19,6 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.domain.parts import LEASE_SECONDS, Claimed
 from tests.integration.invoicing.desk import NOW, Desk, after, names
 
 pytestmark = pytest.mark.database

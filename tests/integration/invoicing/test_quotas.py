@@ -6,8 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.invoicing import handlers
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing.rules import QUOTA_EXCEEDED, Claimed
+from services.invoicing.quotas import store as quotas
+from services.invoicing.quotas.rules import LOOK_SECONDS
+from services.invoicing.requests import handlers
+from services.invoicing.requests.rules import Cancel
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     CancelHeard,
@@ -19,10 +23,6 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.domain.parts import QUOTA_EXCEEDED, Claimed
-from services.invoicing.domain.quotas import LOOK_SECONDS
-from services.invoicing.domain.requests import Cancel
-from services.invoicing.store import quotas
 from shared.contracts.invoicing import PartWaitsForQuota
 from shared.domain.calendar import SHANGHAI
 from tests.integration.invoicing.desk import NOW, Desk, after, names

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from services.invoicing.domain.requests import Ask, Refused, Taken
+from services.invoicing.requests.rules import Ask, Refused, Taken
 from shared.contracts.ledger import ReserveBalance
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
 from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from deploy.verify.__main__ import CHECKS, violations
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask
+from services.invoicing.credit_notes.rules import CreditAsk
+from services.invoicing.requests.rules import Ask
 from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.transport import Outgoing

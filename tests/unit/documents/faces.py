@@ -10,7 +10,7 @@ from typing import Any
 from lxml import etree
 from pypdf import PdfReader
 
-from services.invoicing.documents.face import FaceLine, InvoiceFace, Party
+from services.invoicing.invoice_files.face import FaceLine, InvoiceFace, Party
 
 NUMBER = "26332000000123456789"
 SELLER = Party(

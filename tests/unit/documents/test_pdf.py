@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from services.invoicing.documents.face import InvoiceFace, Party
-from services.invoicing.documents.pdf import HEIGHT, WIDTH, invoice_pdf
-from services.invoicing.documents.typeface import OWN, OWN_FONT, Typeface, typeface
+from services.invoicing.invoice_files.face import InvoiceFace, Party
+from services.invoicing.invoice_files.rendering.pdf import HEIGHT, WIDTH, invoice_pdf
+from services.invoicing.invoice_files.rendering.typeface import OWN, OWN_FONT, Typeface, typeface
 from tests.unit.documents.faces import BUYER, LINE, NUMBER, SELLER, a_face, pages_of, red, some_lines, text_of
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from services.invoicing.documents.face import Party
-from services.invoicing.documents.xml import invoice_xml
+from services.invoicing.invoice_files.face import Party
+from services.invoicing.invoice_files.rendering.xml import invoice_xml
 from tests.unit.documents.faces import LINE, NUMBER, SELLER, a_face, read_xml, red, some_lines
 
 GOLDEN = {

@@ -5,17 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.invoicing.adapters.port import (
-    Accepted,
-    Answer,
-    Failed,
-    FormTold,
-    Issued,
-    NotFound,
-    Rejected,
-    Unknown,
-)
-from services.invoicing.domain.credit_notes import (
+from services.invoicing.credit_notes.rules import (
     DEAD_FORMS,
     NEXT_STATUS,
     ClaimedCredit,
@@ -28,7 +18,17 @@ from services.invoicing.domain.credit_notes import (
     decide_ask,
     facts_of,
 )
-from services.invoicing.domain.requests import Refused
+from services.invoicing.requests.rules import Refused
+from services.invoicing.tax_platforms.port import (
+    Accepted,
+    Answer,
+    Failed,
+    FormTold,
+    Issued,
+    NotFound,
+    Rejected,
+    Unknown,
+)
 from shared.contracts.invoicing import CreditNoteFailed, CreditNoteRequested, InvoiceCredited, RedFormWaits, Share
 from shared.domain.calendar import SHANGHAI
 

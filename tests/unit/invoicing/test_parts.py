@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing import rules as parts
+from services.invoicing.issuing.rules import (
+    NEXT_STATUS,
+    POLL_SECONDS,
+    QUOTA_EXCEEDED,
+    UNKNOWN_SECONDS,
+    Claimed,
+    Resting,
+)
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     CancelHeard,
@@ -18,8 +27,6 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.domain import parts
-from services.invoicing.domain.parts import NEXT_STATUS, POLL_SECONDS, QUOTA_EXCEEDED, UNKNOWN_SECONDS, Claimed, Resting
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, Share
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)

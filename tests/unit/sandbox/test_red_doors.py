@@ -16,7 +16,7 @@ from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
 from deploy.sandbox.tax_platform.server import Server
-from services.invoicing.adapters.port import (
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Duplicate,
     FormTold,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.invoicing.adapters.port import FormTold, Issued
-from services.invoicing.adapters.tax_platform import understood
+from services.invoicing.tax_platforms.adapters.http_json.client import understood
+from services.invoicing.tax_platforms.port import FormTold, Issued
 from tests.unit.sandbox.desk import (
     BLUE,
     DELAY_SECONDS,

@@ -12,7 +12,7 @@ from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
-from services.invoicing.adapters.port import (
+from services.invoicing.tax_platforms.port import (
     Accepted,
     BlueOrder,
     Duplicate,
