@@ -20,19 +20,19 @@ import pytest
 from deploy.local import process
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.process import Child, Command
-from services.invoicing.issuing.rules import QUOTA_EXCEEDED
-from services.invoicing.tax_platforms.adapters.http_json.client import HttpTaxPlatform
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
 from services.invoicing.tax_platforms.port import (
+    QUOTA_EXCEEDED,
     Accepted,
     Answer,
-    BlueOrder,
+    BlueDraft,
     CancelHeard,
     Cancelled,
+    DraftLine,
     Duplicate,
     Failed,
     Issued,
     NotFound,
-    OrderLine,
     Party,
     Processing,
     QuotaTold,
@@ -49,8 +49,8 @@ READY_SECONDS = 30.0
 SERIAL = "S0000000000000000001"
 SELLER = Party("示例云计算有限公司", "91330106673959654P")
 BUYER = Party("示例科技有限公司", "91110108769914581E")
-LINE = OrderLine("*信息技术服务*云服务", "", 10_000, 6, 600, "3040203000000000000")
-ORDER = BlueOrder(SERIAL, "special", SELLER, BUYER, (LINE,), 10_600, 10_000, 600, "", "开票员")
+LINE = DraftLine("*信息技术服务*云服务", "", 10_000, 6, 600, "3040203000000000000")
+ORDER = BlueDraft(SERIAL, "special", SELLER, BUYER, (LINE,), 10_600, 10_000, 600, "", "开票员")
 SMS = notes.Sms("kaipiao-1-1", "13900000001", "您的发票已开具\u2028金额 106.00 元")
 PDF = notes.Attachment("电子发票_26332000000000000001.pdf", "application/pdf", b"%PDF-1.7 \x00\xff")
 MAIL = notes.Mail("kaipiao-1-2", "finance@example.test", "您的电子发票已开具", "请查收附件。", (PDF,))
@@ -131,7 +131,7 @@ async def start(ports: Ports, tmp_path: Path) -> AsyncIterator[Start]:
         one.kill()
 
 
-async def settled(platform: HttpTaxPlatform, serial: str = SERIAL) -> Answer:
+async def settled(platform: HttpJsonPlatform, serial: str = SERIAL) -> Answer:
     """The platform's last word: asked until it is no longer at work."""
     async with asyncio.timeout(20):
         while True:
@@ -146,7 +146,7 @@ async def settled(platform: HttpTaxPlatform, serial: str = SERIAL) -> Answer:
 
 async def test_an_order_becomes_a_document_and_the_log_shows_both(start: Start) -> None:
     sandbox = await start("tax_platform")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.query(SERIAL) == NotFound()
         assert await platform.submit(ORDER) == Accepted()
         assert await platform.submit(ORDER) == Duplicate()
@@ -175,7 +175,7 @@ async def test_a_document_is_issued_and_logged_though_nobody_asks(start: Start) 
 
 async def test_a_refused_buyer_fails_for_good(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(replace(ORDER, buyer=Party("FAIL_BUYER_TAXNO 公司", "1"))) == Accepted()
         assert await settled(platform) == Failed("BUYER_TAX_ID", "购方税号有误")
 
@@ -185,7 +185,7 @@ async def test_a_kill_after_the_acceptance_loses_nothing(start: Start, delay: st
     """Killed while orders are in work, and again once they are issued: no order, number or log row is lost or doubled."""
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS=delay)
     serials = [f"S{number:019d}" for number in range(8)]
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         accepted = [await platform.submit(replace(ORDER, serial=serial)) for serial in serials]
         assert accepted == [Accepted()] * len(serials)
         sandbox.kill()
@@ -209,7 +209,7 @@ async def test_a_kill_after_the_acceptance_loses_nothing(start: Start, delay: st
 async def test_a_call_without_an_answer_is_unknown_and_the_query_tells(start: Start, fault: str, found: type) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     assert (await sandbox.post("/ops/faults", [fault])).status_code == 200
-    async with HttpTaxPlatform(sandbox.url, call_seconds=1.0) as platform:
+    async with HttpJsonPlatform(sandbox.url, call_seconds=1.0) as platform:
         assert isinstance(await platform.submit(ORDER), Unknown)
         assert isinstance(await settled(platform), found)
 
@@ -217,7 +217,7 @@ async def test_a_call_without_an_answer_is_unknown_and_the_query_tells(start: St
 async def test_faults_hit_any_call_and_unknown_ones_are_refused(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     assert (await sandbox.post("/ops/faults", ["lose_answer", "nonsense"])).status_code == 422
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(ORDER) == Accepted()
         await sandbox.post("/ops/faults", ["lose_answer", "error_5xx"])
         assert isinstance(await platform.query(SERIAL), Unknown)
@@ -227,7 +227,7 @@ async def test_faults_hit_any_call_and_unknown_ones_are_refused(start: Start) ->
 
 async def test_a_cancel_ends_what_is_in_work(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="60")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(ORDER) == Accepted()
         assert await platform.cancel(SERIAL) == CancelHeard()
         assert await platform.query(SERIAL) == Cancelled()
@@ -235,7 +235,7 @@ async def test_a_cancel_ends_what_is_in_work(start: Start) -> None:
 
 async def test_a_cancel_that_comes_too_late_is_heard_and_the_document_stays(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         await platform.submit(ORDER)
         assert isinstance(await settled(platform), Issued)
         assert await platform.cancel(SERIAL) == CancelHeard()
@@ -247,7 +247,7 @@ async def test_a_cancel_that_comes_too_late_is_heard_and_the_document_stays(star
 async def test_a_quota_is_told_kept_over_a_kill_and_refuses_what_is_too_much(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     month = f"{datetime.now(SHANGHAI):%Y%m}"
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert isinstance(await platform.quota(SELLER.tax_id, month), QuotaTold)
         await sandbox.post(f"/ops/quotas/{SELLER.tax_id}/{month}", {"limit_net_fen": 15_000, "used_net_fen": 0})
         assert await platform.submit(ORDER) == Accepted()
@@ -360,28 +360,28 @@ GARBAGE = [
 
 @pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:40]))
 async def test_an_answer_that_cannot_be_understood_is_unknown(content: bytes) -> None:
-    async with somebody(says(content)) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content)) as url, HttpJsonPlatform(url) as platform:
         assert isinstance(await platform.query(SERIAL), Unknown)
         assert isinstance(await platform.submit(ORDER), Unknown)
 
 
 async def test_an_answer_in_the_agreed_words_is_understood() -> None:
     content = json.dumps(A_DOCUMENT).encode()
-    async with somebody(says(content)) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content)) as url, HttpJsonPlatform(url) as platform:
         assert isinstance(await platform.query(SERIAL), Issued)
-    async with somebody(says(content, "502 Bad Gateway")) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content, "502 Bad Gateway")) as url, HttpJsonPlatform(url) as platform:
         assert await platform.query(SERIAL) == Unknown("HTTP 502")
 
 
 @pytest.mark.parametrize("serve", [trickles, resets])
 async def test_a_connection_that_breaks_off_or_dawdles_is_unknown(serve: Serve) -> None:
-    async with somebody(serve) as url, HttpTaxPlatform(url, call_seconds=0.5) as platform:
+    async with somebody(serve) as url, HttpJsonPlatform(url, call_seconds=0.5) as platform:
         assert isinstance(await platform.query(SERIAL), Unknown)
 
 
 async def test_a_platform_that_is_away_is_unknown(ports: Ports) -> None:
     (port,) = ports.any_free(1)
-    async with HttpTaxPlatform(f"http://{LOOPBACK}:{port}") as platform:
+    async with HttpJsonPlatform(f"http://{LOOPBACK}:{port}") as platform:
         assert isinstance(await platform.submit(ORDER), Unknown)
 
 

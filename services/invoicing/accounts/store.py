@@ -4,7 +4,7 @@ import json
 
 from asyncpg import Connection
 
-from services.invoicing.requests.rules import Applicant
+from services.invoicing.accounts.rules import Applicant
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 
 SEALED = ("name", "tax_id", "address", "phone", "bank_name", "bank_account")

@@ -1,4 +1,4 @@
-"""Credit notes of an account."""
+"""Credit notes of an account over HTTP."""
 
 from typing import Annotated
 
@@ -6,10 +6,10 @@ from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Response
 
 from services.invoicing.accounts.problems import explained, not_found, problem, titled
-from services.invoicing.credit_notes.rules import FAILED, CreditAsk
-from services.invoicing.issuing import pages
-from services.invoicing.requests import handlers
-from services.invoicing.requests.rules import Refused
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.credit_notes import handlers, store
+from services.invoicing.credit_notes.rules import CreditNoteIntent
+from services.invoicing.submissions.rules import FAILED
 from shared.contracts.http.invoicing import CreditNoteView
 from shared.contracts.intents import CreditNoteRequest, IdempotencyKey
 from shared.contracts.message import LARGEST_ID
@@ -17,7 +17,7 @@ from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
 
-def routes(runtime: Runtime, wait_seconds: float) -> APIRouter:
+def routes(runtime: Runtime, *, wait_seconds: float) -> APIRouter:
     router = APIRouter()
 
     @router.post("/invoices/{number}/credit-notes")
@@ -28,16 +28,18 @@ def routes(runtime: Runtime, wait_seconds: float) -> APIRouter:
         idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
     ) -> CreditNoteView:
-        """The platform's word if it comes in time, else that the credit note is taken."""
+        """The platform's word if it comes in time, else that the credit note is accepted."""
         form_number = body.red_form_number or ""
-        ask = CreditAsk(account_id, idempotency_key, number, body.reason, body.recorded, form_number, body.remark)
-        answer = await runtime.intent(handlers.request_credit_note, ask)
+        intent = CreditNoteIntent(
+            account_id, idempotency_key, number, body.reason, body.recorded, form_number, body.remark
+        )
+        answer = await runtime.intent(handlers.request_credit_note, intent)
         if isinstance(answer, Refused):
             raise problem(answer)
         found = await runtime.wait_for(
             "credit_answered",
             f"{account_id}:{answer.credit_note_id}",
-            lambda db: pages.answered_credit_note(db, account_id, answer.credit_note_id),
+            lambda db: store.answered_credit_note(db, account_id, answer.credit_note_id),
             wait_seconds if body.wait_seconds is None else body.wait_seconds,
         )
         if found is not None and found["status"] == FAILED:
@@ -49,10 +51,10 @@ def routes(runtime: Runtime, wait_seconds: float) -> APIRouter:
     async def list_credit_notes(
         account_id: int,
         before: int = LARGEST_ID + 1,
-        limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
+        limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50,
     ) -> list[CreditNoteView]:
         async with runtime.read(account_id) as db:
-            return [CreditNoteView(**row) for row in await pages.credit_notes_before(db, account_id, before, limit)]
+            return [CreditNoteView(**row) for row in await store.credit_notes_before(db, account_id, before, limit)]
 
     @router.get("/credit-notes/{credit_note_id}")
     async def get_credit_note(account_id: int, credit_note_id: int) -> CreditNoteView:
@@ -63,7 +65,7 @@ def routes(runtime: Runtime, wait_seconds: float) -> APIRouter:
 
 async def _view(runtime: Runtime, account_id: int, credit_note_id: int) -> CreditNoteView:
     async with runtime.read(account_id) as db:
-        row = await pages.credit_note(db, account_id, credit_note_id)
+        row = await store.credit_note(db, account_id, credit_note_id)
     if row is None:
         raise not_found("credit note", str(credit_note_id))
     return CreditNoteView(**row)

@@ -16,7 +16,7 @@ REMARK_DETAILS = (
 
 
 @dataclass(frozen=True)
-class Party:
+class FaceParty:
     """Seller or buyer. Only name and tax id have a place on the face; the rest is in the XML, and in the remark if asked for."""
 
     name: str
@@ -49,13 +49,13 @@ class FaceLine:
 
 @dataclass(frozen=True)
 class InvoiceFace:
-    """`qr` is the payload the tax platform answered with. `specimen` marks every form of the document as no real invoice."""
+    """`qr` is the payload the tax platform answered with. `specimen` marks every file of it as no real invoice."""
 
     number: str
     kind: Literal["general", "special"]
     issued_at: datetime
-    seller: Party
-    buyer: Party
+    seller: FaceParty
+    buyer: FaceParty
     lines: tuple[FaceLine, ...]
     net_fen: int
     tax_fen: int
@@ -97,7 +97,7 @@ class InvoiceFace:
         return "\n".join(filter(None, [_details("购方", self.buyer), _details("销方", self.seller), self.remark]))
 
 
-def _details(side: str, party: Party) -> str:
+def _details(side: str, party: FaceParty) -> str:
     pairs = [(label, getattr(party, name)) for label, name in REMARK_DETAILS if party.details_in_remark]
     return "；".join(f"{side}{label}：{text}" for label, text in pairs if text)
 

@@ -1,10 +1,10 @@
 """The files of an issued invoice: what is made, and what the world is told once they are stored."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.invoicing.submissions.rules import Submission
 from shared.contracts.invoicing import InvoiceFile, InvoiceFilesStored, InvoiceKind
 from shared.contracts.message import Message
 
@@ -12,7 +12,23 @@ AGAIN_SECONDS = (1.0, 5.0, 30.0, 300.0)
 
 
 @dataclass(frozen=True)
-class DocumentJob:
+class NewInvoiceFileJob:
+    """Files that become due: of an issued part, or of its credit note."""
+
+    account_id: int
+    part_id: int
+    credit_note_id: int
+    due_at: datetime
+    traceparent: str | None
+
+
+def job_of(issued: Submission, credit_note_id: int = 0) -> NewInvoiceFileJob:
+    """Of a part, or of a credit note that has issued its red invoice."""
+    return NewInvoiceFileJob(issued.account_id, issued.part_id, credit_note_id, issued.claimed_at, issued.traceparent)
+
+
+@dataclass(frozen=True)
+class InvoiceFileJob:
     """An issued part whose files are due, or its credit note; everything that is printed, the title still sealed.
 
     Amounts and lines are the blue ones; of a red invoice each is printed negative. `named_at` is when the blue one was issued.
@@ -52,27 +68,33 @@ class DocumentJob:
 
 
 @dataclass(frozen=True)
-class Made:
-    """Files in the object store; or none, and when to try again."""
+class FilesMade:
+    """They are in the object store."""
 
-    files: tuple[InvoiceFile, ...] = ()
-    due_again_at: datetime | None = None
+    files: tuple[InvoiceFile, ...]
 
 
-def again(job: DocumentJob) -> Made:
-    """The store or the renderer failed: later. A missing file never undoes an invoice."""
+@dataclass(frozen=True)
+class FilesDelayed:
+    """The renderer failed: later. A missing file never undoes an invoice."""
+
+    due_at: datetime
+
+
+def delayed(job: InvoiceFileJob) -> FilesDelayed:
     pause = AGAIN_SECONDS[min(job.tries, len(AGAIN_SECONDS)) - 1]
-    return Made(due_again_at=job.claimed_at + timedelta(seconds=pause))
+    return FilesDelayed(job.claimed_at + timedelta(seconds=pause))
 
 
-def stored(job: DocumentJob, settled: bool, files: Sequence[InvoiceFile]) -> list[Message]:
-    if not (settled and files):
-        return []
-    common = {"account_id": job.account_id, "request_id": job.request_id, "part_id": job.part_id}
-    return [
-        InvoiceFilesStored.model_validate(
-            common
-            | {"number": job.number, "gross_fen": job.gross_fen, "files": tuple(files)}
-            | ({"credit_note_id": job.credit_note_id} if job.credit_note_id else {})
-        )
-    ]
+def stored(job: InvoiceFileJob, made: FilesMade, news: bool) -> list[Message]:
+    """What is told of them, once."""
+    told = InvoiceFilesStored(
+        account_id=job.account_id,
+        request_id=job.request_id,
+        part_id=job.part_id,
+        credit_note_id=job.credit_note_id or None,
+        number=job.number,
+        gross_fen=job.gross_fen,
+        files=made.files,
+    )
+    return [told] if news else []

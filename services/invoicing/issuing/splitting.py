@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from services.invoicing.requests.rules import Started
 from shared.contracts.invoicing import InvoiceKind, RequestClosed, Share
 from shared.contracts.ledger import BalanceReserved, Group, ReleaseReservation
 from shared.contracts.message import Message
 from shared.domain.catalogue import Catalogue
+from shared.domain.identifiers import serial_of
 from shared.domain.tax import split_gross
 
 LINE_CAP = 2000
@@ -54,13 +56,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Started:
-    """A request the ledger has just reserved for: invoicing, or offset_only, or voided if it was cancelled meanwhile."""
+class QueuedPart:
+    """A part with its id. Its serial is made from that, so that a crashed process makes the same one again."""
 
-    kind: InvoiceKind
-    status: str
-    consolidate: bool
-    one_invoice_per_month: bool
+    part_id: int
+    part: Part
+
+    @property
+    def serial(self) -> str:
+        return serial_of(self.part_id, "B", 1)
+
+
+def numbered(parts: Sequence[Part], part_ids: Sequence[int]) -> list[QueuedPart]:
+    return [QueuedPart(part_id, part) for part_id, part in zip(part_ids, parts, strict=True)]
 
 
 def plan(reserved: BalanceReserved, started: Started | None, catalogue: Catalogue) -> tuple[list[Part], list[Message]]:

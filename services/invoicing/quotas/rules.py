@@ -7,17 +7,16 @@ itself what is too much.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from services.invoicing.tax_platforms.port import Answer, QuotaTold
-from shared.contracts.invoicing import PartWaitsForQuota
+from services.invoicing.tax_platforms.port import QuotaAnswer, QuotaTold
 
 LOOK_SECONDS = 60.0
 """How often the platform is asked about a month in use, and how often a part that waits looks by itself."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedQuota:
     """A seller's month about which the platform is asked; `issued_net_fen` is what of ours was issued before."""
 
     legal_entity: str
@@ -28,58 +27,29 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the platform allows, and what it counts beside ours; less than nothing if it does not count all of ours."""
+class QuotaFigures:
+    """What the platform allows in a month, and what it counts beside ours; less than nothing if it does not count all of ours."""
 
+    asked: AskedQuota
     limit_net_fen: int
     other_net_fen: int
 
 
-def told(asked: Asked, answer: Answer) -> Told | None:
-    """None: nothing was said, what was known stays."""
-    if not isinstance(answer, QuotaTold):
-        return None
-    return Told(answer.limit_net_fen, answer.used_net_fen - asked.issued_net_fen)
-
-
 @dataclass(frozen=True)
-class Waiting:
-    """A part that is too much for what is left of the month, or was refused as too much; left is None if the platform has not said."""
+class QuotaChange:
+    """More or less held and issued in a month, whatever is left of it. `ask_soon`: the platform refused what we thought was left."""
 
-    account_id: int
-    part_id: int
-    request_id: int
     legal_entity: str
-    net_fen: int
-    status: str
-    told_month: str | None
     month: str
-    left_net_fen: int | None
-    claimed_at: datetime
-    traceparent: str | None
-
-    @property
-    def fits(self) -> bool:
-        """Whether it may go on. One that was refused is told to wait first, whatever we believe is left."""
-        return self.told_month is not None and (self.left_net_fen is None or self.left_net_fen >= self.net_fen)
-
-    @property
-    def look_at(self) -> datetime:
-        return self.claimed_at + timedelta(seconds=0.0 if self.fits else LOOK_SECONDS)
+    held_net_fen: int = 0
+    issued_net_fen: int = 0
+    ask_soon: bool = False
 
 
-def waits(part: Waiting) -> list[PartWaitsForQuota]:
-    """Said once a month, of each part that has to wait."""
-    if part.fits or part.told_month == part.month:
-        return []
-    return [
-        PartWaitsForQuota(
-            account_id=part.account_id,
-            request_id=part.request_id,
-            part_id=part.part_id,
-            legal_entity=part.legal_entity,
-            month=part.month,
-            needed_net_fen=part.net_fen,
-            left_net_fen=None if part.left_net_fen is None else max(part.left_net_fen, 0),
-        )
-    ]
+def figures_of(asked: AskedQuota, answer: QuotaAnswer) -> tuple[QuotaFigures, ...]:
+    """Nothing if the platform said nothing: what was known stays."""
+    match answer:
+        case QuotaTold(limit_net_fen=limit_fen, used_net_fen=used_fen):
+            return (QuotaFigures(asked, limit_fen, used_fen - asked.issued_net_fen),)
+        case _:
+            return ()

@@ -1,20 +1,24 @@
-"""Statements about quotas and the parts that wait for them. Quotas are locked after parts, those of several months in their order."""
+"""Statements about quotas. They are locked after parts, those of several months in their order."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from asyncpg import Connection
 
-from services.invoicing.issuing.history import tell_history
-from services.invoicing.issuing.rules import NEXT_STATUS
-from services.invoicing.quotas.rules import LOOK_SECONDS, Asked, Told, Waiting
+from services.invoicing.quotas.rules import LOOK_SECONDS, AskedQuota, QuotaChange, QuotaFigures
 from shared.domain.calendar import cycle_of
 
 LEFT = "q.limit_net_fen - q.other_net_fen - q.issued_net_fen - q.held_net_fen"
-TOO_MUCH = (
-    f"""EXISTS (SELECT FROM quota q WHERE q.legal_entity = p.legal_entity AND q.month = $2 AND {LEFT} < p.net_fen)"""
-)
-"""Of a part `p` in the month $2, as far as the platform has said what there is."""
+
+
+def left(part: str, month: str) -> str:
+    """What is left of the month for the seller of a part, as far as the platform has said what there is."""
+    return f"(SELECT {LEFT} FROM quota q WHERE q.legal_entity = {part}.legal_entity AND q.month = {month})"
+
+
+def too_much(part: str, month: str) -> str:
+    """Of a part: more than what is left. Not if nobody knows what is left."""
+    return f"coalesce({left(part, month)} < {part}.net_fen, false)"
 
 
 async def hold(db: Connection, legal_entity: str, month: str, net_fen: int) -> bool:
@@ -32,30 +36,34 @@ async def hold(db: Connection, legal_entity: str, month: str, net_fen: int) -> b
     return held is True
 
 
-async def count(db: Connection, legal_entity: str, held: Mapping[str, int], issued: Mapping[str, int]) -> None:
-    """More or less of each month, whatever is left of it: an invoice counts in the month of its issue (D-39)."""
-    for month in sorted({*held, *issued}):
-        await db.execute(
-            "INSERT INTO quota (legal_entity, month) VALUES ($1, $2) ON CONFLICT DO NOTHING", legal_entity, month
+async def count(db: Connection, changes: Sequence[QuotaChange]) -> None:
+    """An invoice counts in the month of its issue (D-39).
+
+    What is no longer held was held before, so its row is there: `greatest` only keeps PostgreSQL from checking the row that it would
+    insert if there were none.
+    """
+    await db.execute(
+        """
+        WITH change AS (
+            SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bool[])
+                AS c (legal_entity, month, held, issued, ask_soon)
         )
-        await db.execute(
-            """
-            UPDATE quota SET held_net_fen = held_net_fen + $3, issued_net_fen = issued_net_fen + $4
-            WHERE legal_entity = $1 AND month = $2
-            """,
-            legal_entity,
-            month,
-            held.get(month, 0),
-            issued.get(month, 0),
+        INSERT INTO quota AS q (legal_entity, month, held_net_fen, issued_net_fen)
+        SELECT legal_entity, month, greatest(held, 0), issued FROM change ORDER BY legal_entity, month
+        ON CONFLICT (legal_entity, month) DO UPDATE SET (held_net_fen, issued_net_fen, ask_at) = (
+            SELECT q.held_net_fen + c.held, q.issued_net_fen + c.issued, CASE WHEN c.ask_soon THEN 'epoch' ELSE q.ask_at END
+            FROM change c WHERE c.legal_entity = q.legal_entity AND c.month = q.month
         )
+        """,
+        [one.legal_entity for one in changes],
+        [one.month for one in changes],
+        [one.held_net_fen for one in changes],
+        [one.issued_net_fen for one in changes],
+        [one.ask_soon for one in changes],
+    )
 
 
-async def ask_soon(db: Connection, legal_entity: str, month: str) -> None:
-    """The platform refused what we thought was left."""
-    await db.execute("UPDATE quota SET ask_at = 'epoch' WHERE legal_entity = $1 AND month = $2", legal_entity, month)
-
-
-async def claim_due(db: Connection, at: datetime, now: datetime) -> Asked | None:
+async def claim_due(db: Connection, at: datetime, now: datetime) -> AskedQuota | None:
     """A month in use of which the platform was not asked lately."""
     row = await db.fetchrow(
         """
@@ -70,79 +78,29 @@ async def claim_due(db: Connection, at: datetime, now: datetime) -> Asked | None
         cycle_of(now),
         at + timedelta(seconds=LOOK_SECONDS),
     )
-    return None if row is None else Asked(**row)
+    return None if row is None else AskedQuota(**row)
 
 
-async def keep(db: Connection, asked: Asked, told: Told | None) -> bool:
-    """Whether that is news. What was asked about again meanwhile is left to the later answer."""
-    if told is None:
-        return False
-    news = await db.fetchval(
+async def keep(db: Connection, figures: Sequence[QuotaFigures]) -> list[str]:
+    """The sellers of whom that is news. What was asked about again meanwhile is left to the later answer."""
+    rows = await db.fetch(
         """
-        UPDATE quota q SET limit_net_fen = $4, other_net_fen = $5 FROM (
-            SELECT legal_entity, month, limit_net_fen, other_net_fen FROM quota
-            WHERE legal_entity = $1 AND month = $2 AND ask_at = $3 FOR UPDATE
-        ) before
+        WITH told AS (
+            SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::bigint[])
+                AS t (legal_entity, month, ask_at, limit_net_fen, other_net_fen)
+        ), before AS (
+            SELECT q.* FROM quota q JOIN told USING (legal_entity, month, ask_at) FOR UPDATE OF q
+        )
+        UPDATE quota q SET limit_net_fen = told.limit_net_fen, other_net_fen = told.other_net_fen
+        FROM before JOIN told USING (legal_entity, month)
         WHERE q.legal_entity = before.legal_entity AND q.month = before.month
-        RETURNING (before.limit_net_fen, before.other_net_fen) IS DISTINCT FROM ($4, $5)
+        RETURNING q.legal_entity, (before.limit_net_fen, before.other_net_fen) IS DISTINCT FROM (told.limit_net_fen, told.other_net_fen)
+            AS news
         """,
-        asked.legal_entity,
-        asked.month,
-        asked.ask_at,
-        told.limit_net_fen,
-        told.other_net_fen,
+        [one.asked.legal_entity for one in figures],
+        [one.asked.month for one in figures],
+        [one.asked.ask_at for one in figures],
+        [one.limit_net_fen for one in figures],
+        [one.other_net_fen for one in figures],
     )
-    return news is True
-
-
-async def wake_waiting(db: Connection, asked: Asked, *, news: bool) -> None:
-    """At news all parts of the seller that wait look at once. One that somebody has just now looks later by itself."""
-    await db.execute(
-        """
-        UPDATE part p SET due_at = 'epoch' FROM (
-            SELECT account_id, part_id FROM part WHERE $2 AND status = 'waiting_quota' AND legal_entity = $1 FOR UPDATE SKIP LOCKED
-        ) waiting
-        WHERE p.account_id = waiting.account_id AND p.part_id = waiting.part_id
-        """,
-        asked.legal_entity,
-        news,
-    )
-
-
-async def next_waiting(db: Connection, at: datetime, now: datetime) -> Waiting | None:
-    """A part that is too much and not told to wait yet; or one that waits and is to look again."""
-    row = await db.fetchrow(
-        f"""
-        SELECT p.account_id, p.part_id, p.request_id, p.legal_entity, p.net_fen, p.status, p.told_month, $2 AS month, p.traceparent,
-            (SELECT {LEFT} FROM quota q WHERE q.legal_entity = p.legal_entity AND q.month = $2) AS left_net_fen
-        FROM part p WHERE p.due_at <= $1 AND (p.status = 'waiting_quota' OR (p.status = 'queued' AND {TOO_MUCH}))
-        ORDER BY p.due_at, p.part_id LIMIT 1 FOR UPDATE OF p SKIP LOCKED
-        """,
-        at,
-        cycle_of(now),
-    )
-    return None if row is None else Waiting(**row, claimed_at=at)
-
-
-async def looked(db: Connection, part: Waiting, now: datetime) -> None:
-    """It goes on, or waits and looks again."""
-    status = NEXT_STATUS[part.status, "fits" if part.fits else "short"]
-    await db.execute(
-        """
-        UPDATE part SET status = $3, due_at = $4, told_month = CASE WHEN $5 THEN told_month ELSE $6 END
-        WHERE account_id = $1 AND part_id = $2
-        """,
-        part.account_id,
-        part.part_id,
-        status,
-        part.look_at,
-        part.fits,
-        part.month,
-    )
-    await tell_history(db, part.account_id, part.part_id, part.status, status, now)
-
-
-async def set_aside(part: Waiting, db: Connection, until: datetime) -> None:
-    await db.execute(
-        "UPDATE part SET due_at = $3 WHERE account_id = $1 AND part_id = $2", part.account_id, part.part_id, until
-    )
+    return [row["legal_entity"] for row in rows if row["news"]]

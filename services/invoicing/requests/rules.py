@@ -1,32 +1,28 @@
-"""What may be asked for, and by whom: checks before anything is stored. The order of the checks is fixed."""
+"""What may be asked for, and by whom: checks before anything is stored. The order of the checks is fixed. And how a request ends."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestRefused
+from services.invoicing.accounts.refusals import Refused, refuse
+from services.invoicing.accounts.rules import Applicant, Title, Unseal, unsealed
+from services.invoicing.idempotency.rules import FirstUse, IdempotencyKey, UsedKey, digest_of
+from services.invoicing.submissions.rules import CANCELLED, FAILED, ISSUED, QUARANTINED, RESTING, VOIDED
+from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method, RequestClosed, RequestRefused
 from shared.contracts.ledger import OffsetDeficit, ReservationImpaired, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.credit_code import is_valid_credit_code
 from shared.domain.remark import check_remark
 
 SPECIAL_NEEDS = ("bank_name", "bank_account", "registered_address", "registered_phone", "tax_id")
-PRINTED = {"address": "registered_address", "phone": "registered_phone"}
-"""Fields of a title whose printed name differs from the one they travel under."""
 OPERATION = "invoice-request"
 REFUND_BEFORE_ISSUE = "REFUND_BEFORE_ISSUE"
-SEALED = "sealed."
 SAID_IF_MEANT = ("pays_deficit", "products", "members", "consolidate", "one_invoice_per_month")
 """What requests could not say once: unsaid, it leaves their digest as it was."""
-MANAGES, FORBIDS, POOLS = "MANAGE_TARGET_INVOICE", "FORBID_MANAGE_INVOICE", "OFFSET_MEMBER_DEFICITS"
-Unseal = Callable[[str, str], str]
-"""From a wrapped key and a sealed value to the text."""
 
 
 @dataclass(frozen=True)
-class Ask:
+class InvoiceIntent:
     """What a customer asks for. Documents by `numbers`, whole months by `cycles`, or a sum, oldest first."""
 
     account_id: int
@@ -58,73 +54,23 @@ class Ask:
         return "by_monthly_bill" if self.cycles else "by_order"
 
     @property
-    def digest(self) -> bytes:
-        """Of everything that was asked: the same key with another digest is a conflict (R-9)."""
+    def key(self) -> IdempotencyKey:
+        """With the digest of everything that is asked for."""
         said = {name: value for name, value in asdict(self).items() if name not in SAID_IF_MEANT or value}
-        return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=16).digest()
+        return IdempotencyKey(self.account_id, OPERATION, self.idempotency_key, digest_of(said))
 
 
 @dataclass(frozen=True)
-class Cancel:
-    """A wish: of the customer, or of the ledger when a refund hit what is held (R-8)."""
+class CancelIntent:
+    """A wish: of the customer, or of the ledger when a refund affects what is held (R-8)."""
 
     account_id: int
     request_id: int
-    reason: str = "CANCELLED"
+    reason: str = CANCELLED
 
 
 @dataclass(frozen=True)
-class First:
-    """What an idempotency key was first used for."""
-
-    request_id: int
-    digest: bytes
-
-
-@dataclass(frozen=True)
-class Applicant:
-    """An account that asks; `title` is its active title with the personal fields sealed.
-
-    `members` are the accounts it manages, with its permissions; `granted` is what others may do who manage it.
-    """
-
-    status: str | None
-    wrapped_key: str | None
-    title: dict[str, Any] | None
-    members: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    granted: frozenset[str] = frozenset()
-
-    def pooled(self, ask: Ask) -> tuple[int, ...]:
-        """Of the accounts asked for those that may pay each other's deficits (D-20)."""
-        return tuple(one for one in ask.accounts if one == ask.account_id or POOLS in self.members.get(one, ()))
-
-
-@dataclass(frozen=True)
-class Title:
-    """A title as it will be printed. The names of missing fields are those of the title page."""
-
-    title_id: int
-    version: int
-    kind: str
-    name: str
-    tax_id: str | None = None
-    registered_address: str | None = None
-    registered_phone: str | None = None
-    bank_name: str | None = None
-    bank_account: str | None = None
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The system refuses: a stable code, what was wrong and what to do, and the values behind it."""
-
-    code: str
-    text: str
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Taken:
+class AcceptedRequest:
     """The request that stands for what was asked: a new one, or the first one under the same key."""
 
     request_id: int
@@ -135,75 +81,118 @@ class NewRequest:
     """A request to store. `title` is the sealed snapshot."""
 
     request_id: int
-    ask: Ask
+    intent: InvoiceIntent
     kind: InvoiceKind
     title: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Decision:
-    answer: Taken | Refused
+class RequestDecision:
+    """The answer; and, if a request was accepted now, what is stored and said of it."""
+
+    answer: AcceptedRequest | Refused
+    used: tuple[UsedKey, ...] = ()
     new: tuple[NewRequest, ...] = ()
     messages: tuple[Message, ...] = ()
 
 
-def decide(ask: Ask, request_id: int, first: First | None, applicant: Applicant, unseal: Unseal) -> Decision:
-    """Repeat the first answer, refuse, or take the request and have its balance reserved."""
+def decide(
+    intent: InvoiceIntent, request_id: int, first: FirstUse | None, applicant: Applicant, unseal: Unseal
+) -> RequestDecision:
+    """Repeat the first answer, refuse, or accept the request and have its balance reserved."""
     if first is not None:
-        return Decision(Taken(first.request_id) if first.digest == ask.digest else _conflict(ask, first))
-    if ask.pays_deficit:
-        return _pay_deficit(ask, request_id, applicant)
+        return RequestDecision(
+            AcceptedRequest(first.made_id) if first.digest == intent.key.digest else _conflict(intent, first)
+        )
+    if intent.pays_deficit:
+        return _pay_deficit(intent, request_id, applicant)
     title = None if applicant.title is None else unsealed(applicant.title, applicant.wrapped_key, unseal)
-    refused = check(ask, applicant, title)
-    if refused is not None or applicant.title is None:
-        return Decision(refused or Refused("NO_ACTIVE_TITLE", "", {}))
-    kind: InvoiceKind = ask.kind or "general"
-    common = {"account_id": ask.account_id, "request_id": request_id}
-    return Decision(
-        Taken(request_id),
-        (NewRequest(request_id, ask, kind, applicant.title),),
-        (
-            InvoiceRequested.model_validate(
-                common | {"method": ask.method, "kind": kind, "amount_fen": ask.amount_fen}
-            ),
-            ReserveBalance.model_validate(common | _selection(ask, applicant)),
-        ),
-    )
-
-
-def _selection(ask: Ask, applicant: Applicant) -> dict[str, Any]:
-    documents = {"numbers": ask.numbers, "cycles": ask.cycles, "products": ask.products, "subject": ask.subject}
-    return documents | {"amount_fen": ask.amount_fen, "accounts": ask.accounts, "pooled": applicant.pooled(ask)}
-
-
-def _pay_deficit(ask: Ask, request_id: int, applicant: Applicant) -> Decision:
-    """Nothing is printed, so no title is needed."""
-    refused = _check_accounts(ask, applicant)
+    refused = check(intent, applicant, title)
     if refused is not None:
-        return Decision(refused)
-    common = {"account_id": ask.account_id, "request_id": request_id}
-    new = NewRequest(request_id, ask, "general", {})
-    return Decision(Taken(request_id), (new,), (OffsetDeficit.model_validate(common | _selection(ask, applicant)),))
-
-
-def _account_closed() -> Refused:
-    return Refused("ACCOUNT_CLOSED", "The account is closed; documents of the past can still be downloaded.", {})
-
-
-def unsealed(title: dict[str, Any], wrapped_key: str | None, unseal: Unseal) -> Title:
-    """A sealed title made readable, with the names its fields are printed under."""
-    plain: dict[str, Any] = {
-        PRINTED.get(name, name): unseal(wrapped_key or "", value) if str(value).startswith(SEALED) else value
-        for name, value in title.items()
-    }
-    return Title(**plain)
-
-
-def _conflict(ask: Ask, first: First) -> Refused:
-    text = "This Idempotency-Key was used for another request; repeat that one unchanged, or take a new key."
-    return Refused(
-        "IDEMPOTENCY_CONFLICT", text, {"idempotency_key": ask.idempotency_key, "request_id": first.request_id}
+        return RequestDecision(refused)
+    assert applicant.title is not None
+    kind: InvoiceKind = intent.kind or "general"
+    common = {"account_id": intent.account_id, "request_id": request_id}
+    requested = common | {"method": intent.method, "kind": kind, "amount_fen": intent.amount_fen}
+    return _accepted(
+        NewRequest(request_id, intent, kind, applicant.title),
+        InvoiceRequested.model_validate(requested),
+        ReserveBalance.model_validate(common | _selection(intent, applicant)),
     )
+
+
+def _pay_deficit(intent: InvoiceIntent, request_id: int, applicant: Applicant) -> RequestDecision:
+    """Nothing is printed, so no title is needed."""
+    refused = _check_accounts(intent, applicant)
+    if refused is not None:
+        return RequestDecision(refused)
+    common = {"account_id": intent.account_id, "request_id": request_id}
+    new = NewRequest(request_id, intent, "general", {})
+    return _accepted(new, OffsetDeficit.model_validate(common | _selection(intent, applicant)))
+
+
+def _accepted(new: NewRequest, *messages: Message) -> RequestDecision:
+    return RequestDecision(
+        AcceptedRequest(new.request_id), (UsedKey(new.intent.key, new.request_id),), (new,), messages
+    )
+
+
+def _selection(intent: InvoiceIntent, applicant: Applicant) -> dict[str, Any]:
+    names = ("numbers", "cycles", "products", "subject", "amount_fen", "accounts")
+    pooled = applicant.pooled(intent.account_id, intent.accounts)
+    return {name: getattr(intent, name) for name in names} | {"pooled": pooled}
+
+
+def _conflict(intent: InvoiceIntent, first: FirstUse) -> Refused:
+    return refuse("IDEMPOTENCY_CONFLICT", "request", idempotency_key=intent.idempotency_key, request_id=first.made_id)
+
+
+def check(intent: InvoiceIntent, applicant: Applicant, title: Title | None) -> Refused | None:
+    """The first thing that stands against the request, or None. What is left of the balance is the ledger's to say."""
+    refused = _check_accounts(intent, applicant)
+    if refused is not None:
+        return refused
+    if not (intent.numbers or intent.cycles or intent.products or intent.amount_fen):
+        return refuse("NOTHING_SELECTED")
+    if title is None:
+        return refuse("NO_ACTIVE_TITLE")
+    return _check_special(intent, title) or _check_tax_id(title) or _check_remark(intent)
+
+
+def _check_accounts(intent: InvoiceIntent, applicant: Applicant) -> Refused | None:
+    """R-5: own documents unless that is forbidden; of members those that the relation lets be managed."""
+    if applicant.status == "closed":
+        return refuse("ACCOUNT_CLOSED")
+    if intent.account_id in intent.accounts and not applicant.may_invoice_its_own:
+        return refuse("NO_INVOICE_PERMISSION", "own", account_id=intent.account_id)
+    for member in intent.accounts:
+        if member != intent.account_id and not applicant.may_invoice_for(member):
+            return refuse("NO_INVOICE_PERMISSION", "member", account_id=member)
+    return None
+
+
+def _check_special(intent: InvoiceIntent, title: Title) -> Refused | None:
+    if intent.kind != "special":
+        return None
+    if title.kind == "individual":
+        return refuse("SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON", kind="special")
+    missing = [name for name in SPECIAL_NEEDS if not getattr(title, name)]
+    return refuse("TITLE_INCOMPLETE_FOR_SPECIAL", missing=missing) if missing else None
+
+
+def _check_tax_id(title: Title) -> Refused | None:
+    if title.kind == "individual" or title.tax_id is None or is_valid_credit_code(title.tax_id):
+        return None
+    return refuse("BAD_TAX_ID", title_id=title.title_id)
+
+
+def _check_remark(intent: InvoiceIntent) -> Refused | None:
+    for finding in check_remark(intent.remark):
+        return Refused(finding.code, finding.text, {"value": finding.value})
+    return None
+
+
+# what becomes of it
 
 
 def refused(fact: ReservationRefused, news: bool) -> list[Message]:
@@ -211,8 +200,18 @@ def refused(fact: ReservationRefused, news: bool) -> list[Message]:
     return [RequestRefused.model_validate(common | {"reason": fact.reason, "detail": fact.detail})] if news else []
 
 
-def impaired(fact: ReservationImpaired) -> Cancel:
-    return Cancel(fact.account_id, fact.request_id, REFUND_BEFORE_ISSUE)
+@dataclass(frozen=True)
+class Started:
+    """A request the ledger has just reserved for: invoicing, or offset_only, or voided if it was cancelled meanwhile."""
+
+    kind: InvoiceKind
+    status: str
+    consolidate: bool
+    one_invoice_per_month: bool
+
+
+def impaired(fact: ReservationImpaired) -> CancelIntent:
+    return CancelIntent(fact.account_id, fact.request_id, REFUND_BEFORE_ISSUE)
 
 
 def cancel_outcome(wished: bool, status: str) -> str | None:
@@ -224,74 +223,57 @@ def cancel_outcome(wished: bool, status: str) -> str | None:
     )
 
 
-def cancelled(ask: Cancel, status: str | None, parts: Sequence[str]) -> str | Refused:
+def cancelled(intent: CancelIntent, status: str | None, parts: Sequence["Resting"]) -> str | Refused:
     """What a wish to cancel comes to: voided at once, or up to the ledger's or the platform's answer (R-8, D-23)."""
+    request_id = intent.request_id
     if status is None:
-        return Refused("NOT_FOUND", "There is no such request of this account.", {"request_id": ask.request_id})
+        return refuse("NOT_FOUND", "request", request_id=request_id)
     if status == "offset_only":
-        text = "All of the selection has paid a deficit; there is no invoice to cancel."
-        return Refused("NOT_CANCELLABLE", text, {"request_id": ask.request_id, "request_status": status})
+        return refuse("NOT_CANCELLABLE", "offset", request_id=request_id, request_status=status)
     if status in ("invoiced", "partly_issued"):
-        text = "The invoice is issued. Ask for a credit note instead."
-        return Refused("ALREADY_ISSUED", text, {"request_id": ask.request_id, "request_status": status})
+        return refuse("ALREADY_ISSUED", request_id=request_id, request_status=status)
     if status in ("failed", "refused"):
-        return Refused(
-            "NOT_CANCELLABLE",
-            "The request has ended already.",
-            {"request_id": ask.request_id, "request_status": status},
-        )
-    return "voided" if status == "voided" or (parts and set(parts) == {"voided"}) else "cancelling"
+        return refuse("NOT_CANCELLABLE", "ended", request_id=request_id, request_status=status)
+    return "voided" if status == "voided" or {part.status for part in parts} == {VOIDED} else "cancelling"
 
 
-def check(ask: Ask, applicant: Applicant, title: Title | None) -> Refused | None:
-    """The first thing that stands against the request, or None. What is left of the balance is the ledger's to say."""
-    refused = _check_accounts(ask, applicant)
-    if refused is not None:
-        return refused
-    if not (ask.numbers or ask.cycles or ask.products or ask.amount_fen):
-        text = "Name documents in `numbers`, months in `cycles`, `products`, or a sum in `amount_fen`."
-        return Refused("NOTHING_SELECTED", text, {})
-    if title is None:
-        text = "The account has no active title. Finish the real-name registration or the pending title application."
-        return Refused("NO_ACTIVE_TITLE", text, {})
-    return _check_special(ask, title) or _check_tax_id(title) or _check_remark(ask)
+@dataclass(frozen=True)
+class Resting:
+    """A part as its request sees it."""
+
+    status: str
+    number: str | None
+    reason: str | None
 
 
-def _check_accounts(ask: Ask, applicant: Applicant) -> Refused | None:
-    """R-5: own documents unless that is forbidden; of members those that the relation lets be managed."""
-    if applicant.status == "closed":
-        return _account_closed()
-    if ask.account_id in ask.accounts and FORBIDS in applicant.granted:
-        text = "The account that manages this one has kept invoicing to itself. Ask there."
-        return Refused("NO_INVOICE_PERMISSION", text, {"account_id": ask.account_id})
-    for member in ask.accounts:
-        if member != ask.account_id and MANAGES not in applicant.members.get(member, ()):
-            text = f"Account {member} has not granted {MANAGES} to this one. Have the relation changed, or leave its documents out."
-            return Refused("NO_INVOICE_PERMISSION", text, {"account_id": member})
-    return None
+@dataclass(frozen=True)
+class Closing:
+    """How a request ends."""
+
+    account_id: int
+    request_id: int
+    status: str
+    reason: str | None
+    numbers: tuple[str, ...]
+
+    @property
+    def message(self) -> RequestClosed:
+        names = ("account_id", "request_id", "status", "numbers")
+        return RequestClosed.model_validate({name: getattr(self, name) for name in names})
 
 
-def _check_special(ask: Ask, title: Title) -> Refused | None:
-    if ask.kind != "special":
-        return None
-    if title.kind == "individual":
-        text = "A natural person gets general invoices only; ask for `general`."
-        return Refused("SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON", text, {"kind": "special"})
-    missing = [name for name in SPECIAL_NEEDS if not getattr(title, name)]
-    if missing:
-        text = f"A special invoice needs {', '.join(missing)} in the title; complete it or ask for `general`."
-        return Refused("TITLE_INCOMPLETE_FOR_SPECIAL", text, {"missing": missing})
-    return None
+def closing(account_id: int, request_id: int, parts: Sequence[Resting]) -> tuple[Closing, ...]:
+    """The end of a request once all its parts rest; nothing while one does not."""
+    statuses = {part.status for part in parts}
+    if not statuses or not statuses <= RESTING:
+        return ()
+    reason = next((part.reason for part in parts if part.reason is not None), None)
+    numbers = tuple(part.number for part in parts if part.number is not None)
+    return (Closing(account_id, request_id, _end_of(statuses), reason, numbers),)
 
 
-def _check_tax_id(title: Title) -> Refused | None:
-    if title.kind == "individual" or title.tax_id is None or is_valid_credit_code(title.tax_id):
-        return None
-    text = "The title's unified social credit code fails its check digit; correct it in the real-name registration."
-    return Refused("BAD_TAX_ID", text, {"title_id": title.title_id})
-
-
-def _check_remark(ask: Ask) -> Refused | None:
-    for finding in check_remark(ask.remark):
-        return Refused(finding.code, finding.text, {"value": finding.value})
-    return None
+def _end_of(statuses: set[str]) -> str:
+    invoices = {ISSUED, QUARANTINED}
+    if statuses & invoices:
+        return "invoiced" if statuses <= invoices else "partly_issued"
+    return FAILED if FAILED in statuses else VOIDED

@@ -4,24 +4,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from asyncpg import Connection
+from asyncpg import Connection, Record
 
-from services.invoicing.issuing.rules import Closing
-from services.invoicing.issuing.splitting import Started
-from services.invoicing.requests.rules import OPERATION, Ask, Cancel, First, NewRequest
+from services.invoicing.requests.rules import CancelIntent, Closing, NewRequest, Started
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 
-
-async def first_under_key(db: Connection, ask: Ask) -> First | None:
-    """What was first asked under this idempotency key. A twin in another transaction is waited for."""
-    await db.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", hash_of(ask.account_id), ask.idempotency_key)
-    row = await db.fetchrow(
-        "SELECT request_id, digest FROM idempotency WHERE account_id = $1 AND operation = $2 AND key = $3",
-        ask.account_id,
-        OPERATION,
-        ask.idempotency_key,
-    )
-    return None if row is None else First(**row)
+PAGE_MAX = 200
+SHOWN = """request_id, method, kind, numbers, cycles, products, members, consolidate, one_invoice_per_month, subject, amount_fen, remark,
+    status, cancel_wished, reason, detail, created_at, closed_at"""
 
 
 async def next_id(db: Connection) -> int:
@@ -30,37 +20,29 @@ async def next_id(db: Connection) -> int:
 
 
 async def add(db: Connection, new: Sequence[NewRequest], now: datetime) -> None:
-    """Store what was taken, with the key it was taken under."""
     await db.executemany(
         """
-        WITH first AS (
-            INSERT INTO idempotency (account_id, operation, key, digest, request_id, created_at)
-            VALUES ($1, $11, $12, $13, $2, $14)
-        )
         INSERT INTO request (account_id, request_id, method, kind, numbers, cycles, subject, amount_fen, remark, title, status,
             created_at, members, products, consolidate, one_invoice_per_month)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'reserving', $14, $15, $16, $17, $18)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'reserving', $11, $12, $13, $14, $15)
         """,
         [
             (
-                one.ask.account_id,
+                one.intent.account_id,
                 one.request_id,
-                one.ask.method,
+                one.intent.method,
                 one.kind,
-                list(one.ask.numbers),
-                list(one.ask.cycles),
-                one.ask.subject,
-                one.ask.amount_fen,
-                one.ask.remark,
+                list(one.intent.numbers),
+                list(one.intent.cycles),
+                one.intent.subject,
+                one.intent.amount_fen,
+                one.intent.remark,
                 json.dumps(one.title),
-                OPERATION,
-                one.ask.idempotency_key,
-                one.ask.digest,
                 now,
-                list(one.ask.members),
-                list(one.ask.products),
-                one.ask.consolidate,
-                one.ask.one_invoice_per_month,
+                list(one.intent.members),
+                list(one.intent.products),
+                one.intent.consolidate,
+                one.intent.one_invoice_per_month,
             )
             for one in new
         ],
@@ -105,7 +87,7 @@ async def ledger_refused(db: Connection, fact: ReservationRefused, now: datetime
     return refused is True
 
 
-async def wish_cancel(db: Connection, ask: Cancel) -> str | None:
+async def wish_cancel(db: Connection, intent: CancelIntent) -> str | None:
     """Note the wish; the request's status. Locks it, so that closing it comes before or after, never between."""
     status: str | None = await db.fetchval(
         """
@@ -113,29 +95,44 @@ async def wish_cancel(db: Connection, ask: Cancel) -> str | None:
             cancel_reason = CASE WHEN closed_at IS NULL THEN coalesce(cancel_reason, $3) ELSE cancel_reason END
         WHERE account_id = $1 AND request_id = $2 RETURNING status
         """,
-        ask.account_id,
-        ask.request_id,
-        ask.reason,
+        intent.account_id,
+        intent.request_id,
+        intent.reason,
     )
     return status
 
 
-async def close(db: Connection, closing: Closing | None, now: datetime) -> bool:
-    """Whether the request's end is news. A document that turned up late may close it again, better."""
-    if closing is None:
-        return False
-    changed = await db.fetchval(
+async def is_cancel_wished(db: Connection, account_id: int, request_id: int) -> bool:
+    wished: bool = await db.fetchval(
+        "SELECT cancel_wished FROM request WHERE account_id = $1 AND request_id = $2", account_id, request_id
+    )
+    return wished
+
+
+async def lock(db: Connection, account_id: int, request_id: int) -> bool:
+    """Before its parts, as a cancel does: of two parts that come to rest at once, the second sees both. Whether a cancel is wished."""
+    wished: bool = await db.fetchval(
+        "SELECT cancel_wished FROM request WHERE account_id = $1 AND request_id = $2 FOR UPDATE", account_id, request_id
+    )
+    return wished
+
+
+async def close(db: Connection, ends: Sequence[Closing], now: datetime) -> list[Closing]:
+    """Those ends that are news. An invoice that turned up late may close a request again, better."""
+    rows = await db.fetch(
         """
-        UPDATE request SET status = $3, reason = $4, closed_at = $5
-        WHERE account_id = $1 AND request_id = $2 AND status <> $3 RETURNING true
+        UPDATE request r SET status = e.status, reason = e.reason, closed_at = $5
+        FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS e (account_id, request_id, status, reason)
+        WHERE r.account_id = e.account_id AND r.request_id = e.request_id AND r.status <> e.status RETURNING r.request_id
         """,
-        closing.account_id,
-        closing.request_id,
-        closing.status,
-        closing.reason,
+        [end.account_id for end in ends],
+        [end.request_id for end in ends],
+        [end.status for end in ends],
+        [end.reason for end in ends],
         now,
     )
-    return changed is True
+    closed = {row["request_id"] for row in rows}
+    return [end for end in ends if end.request_id in closed]
 
 
 async def notify_answered(db: Connection, account_id: int, request_id: int) -> None:
@@ -143,6 +140,28 @@ async def notify_answered(db: Connection, account_id: int, request_id: int) -> N
     await db.execute("SELECT pg_notify('request_answered', $1)", f"{account_id}:{request_id}")
 
 
-def hash_of(account_id: int) -> int:
-    """The account as a signed 32-bit lock number; two accounts that share one merely wait for each other."""
-    return account_id % 2**31
+# what people look at
+
+
+async def request(db: Connection, account_id: int, request_id: int) -> Record | None:
+    return await db.fetchrow(
+        f"SELECT {SHOWN} FROM request WHERE account_id = $1 AND request_id = $2", account_id, request_id
+    )
+
+
+async def answered_request(db: Connection, account_id: int, request_id: int) -> Record | None:
+    """The request, once the ledger has spoken."""
+    return await db.fetchrow(
+        f"SELECT {SHOWN} FROM request WHERE account_id = $1 AND request_id = $2 AND status <> 'reserving'",
+        account_id,
+        request_id,
+    )
+
+
+async def requests_before(db: Connection, account_id: int, before: int, limit: int) -> list[Record]:
+    return await db.fetch(
+        f"SELECT {SHOWN} FROM request WHERE account_id = $1 AND request_id < $2 ORDER BY request_id DESC LIMIT $3",
+        account_id,
+        before,
+        limit,
+    )

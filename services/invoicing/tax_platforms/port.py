@@ -1,11 +1,19 @@
-"""What invoicing asks of a tax platform, whoever it is, and what it may hear. Nothing here raises: no answer is an answer, `Unknown`."""
+"""What invoicing asks of a tax platform, whoever it is, and what it may hear: one type of answer for each question.
+
+Nothing here raises: no answer is an answer, `Unknown`. A protocol's own codes and numbers are translated by its adapter; what the rules
+see has names of ours.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
 
 from shared.contracts.invoicing import InvoiceKind, RedReason
+
+QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+"""The code of a rejection that is not for good: the same serial may be submitted again when the quota is raised."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,7 @@ class Party:
 
 
 @dataclass(frozen=True)
-class OrderLine:
+class DraftLine:
     """One line to print, its name with the category in front. Amounts in fen."""
 
     name: str
@@ -33,14 +41,14 @@ class OrderLine:
 
 
 @dataclass(frozen=True)
-class BlueOrder:
+class BlueDraft:
     """An invoice to issue. The serial is its identity at the platform: the same serial never makes a second invoice."""
 
     serial: str
     kind: InvoiceKind
     seller: Party
     buyer: Party
-    lines: tuple[OrderLine, ...]
+    lines: tuple[DraftLine, ...]
     gross_fen: int
     net_fen: int
     tax_fen: int
@@ -49,18 +57,18 @@ class BlueOrder:
 
 
 @dataclass(frozen=True)
-class RedOrder:
+class RedDraft:
     """A red invoice that reverses all of a blue one: its lines and amounts, negative, in fen. `form_number` names the confirmation form
     that the buyer has entered; without one the seller's is entered.
 
-    The serial is its identity, for good: two orders under it never make two documents, also when the form of the first one died.
+    The serial is its identity, for good: two drafts under it never make two invoices, also when the form of the first one died.
     """
 
     serial: str
     blue_number: str
     seller_tax_id: str
     reason: RedReason
-    lines: tuple[OrderLine, ...]
+    lines: tuple[DraftLine, ...]
     gross_fen: int
     net_fen: int
     tax_fen: int
@@ -69,8 +77,31 @@ class RedOrder:
 
 
 @dataclass(frozen=True)
+class Unknown:
+    """No answer, or none that could be read. It says nothing about what happened."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Issued:
+    """The invoice exists. `qr` is the payload to print; a specimen is no real invoice."""
+
+    number: str
+    issued_at: datetime
+    gross_fen: int
+    net_fen: int
+    tax_fen: int
+    qr: str
+    specimen: bool
+
+
+# to a submission
+
+
+@dataclass(frozen=True)
 class Accepted:
-    """Taken; issued later or not at all. Ask."""
+    """It will be issued later or not at all. Ask."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +111,16 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Rejected:
-    """Refused on submission. Believed when a query says so too. `QUOTA_EXCEEDED` is not for good: the same may be submitted later."""
+    """Refused on submission. Believed when a query says so too."""
 
     code: str
     text: str
+
+
+SubmitAnswer = Accepted | Duplicate | Rejected | Issued | Unknown
+
+
+# to a query
 
 
 @dataclass(frozen=True)
@@ -94,19 +131,6 @@ class NotFound:
 @dataclass(frozen=True)
 class Processing:
     """The platform is at it."""
-
-
-@dataclass(frozen=True)
-class Issued:
-    """The document exists. `qr` is the payload to print; a specimen is no real invoice."""
-
-    number: str
-    issued_at: datetime
-    gross_fen: int
-    net_fen: int
-    tax_fen: int
-    qr: str
-    specimen: bool
 
 
 @dataclass(frozen=True)
@@ -122,22 +146,51 @@ class Cancelled:
     """Cancelled before it was issued; the serial is dead."""
 
 
-@dataclass(frozen=True)
-class TooLate:
-    """No cancel any more."""
+class FormState(StrEnum):
+    """Of a red confirmation form that may still be confirmed."""
 
-
-@dataclass(frozen=True)
-class CancelHeard:
-    """The wish to cancel has arrived. Whether it came in time, a query says."""
+    CONFIRMED = "confirmed"
+    """By whoever had to, if anybody: the platform issues by itself."""
+    AWAITS_BUYER = "awaits_buyer"
+    AWAITS_SELLER = "awaits_seller"
+    OTHER = "other"
+    """Also a state that nobody has heard of: it is waited for."""
 
 
 @dataclass(frozen=True)
 class FormTold:
-    """The red confirmation form of a serial and its state, two digits. Once it is confirmed the platform issues by itself."""
+    """The red confirmation form of a serial and its state. `code` is the state as the platform writes it, only for show."""
 
     number: str
-    state: str
+    state: FormState
+    code: str
+
+
+@dataclass(frozen=True)
+class FormDied:
+    """The red confirmation form of a serial is void, and why: `reason` is a stable code of ours."""
+
+    number: str
+    code: str
+    reason: str
+    text: str
+
+
+QueryAnswer = NotFound | Processing | Issued | Failed | Cancelled | FormTold | FormDied | Unknown
+
+
+# to a wish to cancel
+
+
+@dataclass(frozen=True)
+class CancelHeard:
+    """The wish has arrived. Whether it came in time, a query says."""
+
+
+CancelAnswer = CancelHeard | Unknown
+
+
+# to a question about a quota
 
 
 @dataclass(frozen=True)
@@ -148,44 +201,26 @@ class QuotaTold:
     used_net_fen: int
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """No answer, or none that could be read. It says nothing about what happened."""
+QuotaAnswer = QuotaTold | Unknown
 
-    reason: str
-
-
-Answer = (
-    Accepted
-    | Duplicate
-    | Rejected
-    | NotFound
-    | Processing
-    | Issued
-    | Failed
-    | Cancelled
-    | TooLate
-    | CancelHeard
-    | FormTold
-    | QuotaTold
-    | Unknown
-)
+Answer = SubmitAnswer | QueryAnswer | CancelAnswer
+"""Whatever may be heard about a serial."""
 
 
 class TaxPlatform(Protocol):
     """Opened and closed with the service."""
 
-    async def submit(self, order: BlueOrder) -> Answer: ...
+    async def submit(self, draft: BlueDraft) -> SubmitAnswer: ...
 
-    async def submit_red(self, order: RedOrder) -> Answer: ...
+    async def submit_red(self, draft: RedDraft) -> SubmitAnswer: ...
 
-    async def query(self, serial: str) -> Answer:
-        """Of a blue or a red order."""
+    async def query(self, serial: str) -> QueryAnswer:
+        """Of a blue or a red draft."""
         ...
 
-    async def cancel(self, serial: str) -> Answer: ...
+    async def cancel(self, serial: str) -> CancelAnswer: ...
 
-    async def quota(self, tax_id: str, month: str) -> Answer:
+    async def quota(self, tax_id: str, month: str) -> QuotaAnswer:
         """Of a seller, in a month `YYYYMM` of Shanghai."""
         ...
 

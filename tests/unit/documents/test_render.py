@@ -10,8 +10,8 @@ from hashlib import sha256
 
 import pytest
 
-from services.invoicing.invoice_files.face import Party
-from services.invoicing.invoice_files.rendering.document import frame
+from services.invoicing.invoice_files.face import FaceParty
+from services.invoicing.invoice_files.rendering.frames import frame
 from services.invoicing.invoice_files.rendering.render import render
 from services.invoicing.invoice_files.rendering.renderer import PASSED_ON, ROOT, Renderer, RenderFailed, environment
 from tests.unit.documents.faces import NUMBER, a_face, some_lines
@@ -64,7 +64,7 @@ def test_an_invoice_is_a_pdf_and_an_xml_named_after_its_number() -> None:
 
 
 def test_a_document_says_which_characters_it_could_not_show() -> None:
-    pdf, xml = render(a_face(buyer=Party("张𱁬公司"), remark="😀𱁬"))
+    pdf, xml = render(a_face(buyer=FaceParty("张𱁬公司"), remark="😀𱁬"))
     assert (pdf.missing, xml.missing) == ("😀𱁬", "")
 
 

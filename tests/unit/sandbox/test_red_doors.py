@@ -18,21 +18,22 @@ from deploy.sandbox.tax_platform.memory import Memory
 from deploy.sandbox.tax_platform.server import Server
 from services.invoicing.tax_platforms.port import (
     Accepted,
+    DraftLine,
     Duplicate,
+    FormState,
     FormTold,
     Issued,
     NotFound,
-    OrderLine,
-    RedOrder,
+    RedDraft,
     Rejected,
     Unknown,
 )
 from tests.unit.sandbox.desk import BLUE, BUYERS_FORM, RED, SERIAL, Desk, a_red, an_order, code, form_state, with_blue
 
 
-def a_red_order(remark: str = "") -> RedOrder:
+def a_red_order(remark: str = "") -> RedDraft:
     order = a_red(remark=remark)
-    return RedOrder(**order | {"lines": tuple(OrderLine(**line) for line in order["lines"])})
+    return RedDraft(**order | {"lines": tuple(DraftLine(**line) for line in order["lines"])})
 
 
 # on the disk
@@ -218,7 +219,7 @@ async def test_a_red_order_goes_its_way_without_a_wire() -> None:
     order = a_red_order(remark="BUYER_TICKED")
     assert await tax.submit_red(order) == Accepted()
     assert await tax.submit_red(order) == Duplicate()
-    assert await tax.query(RED) == FormTold(platform.form_of(RED), "02")
+    assert await tax.query(RED) == FormTold(platform.form_of(RED), FormState.AWAITS_BUYER, "02")
     platform.set_form(platform.form_of(RED), "04")
     issued = await tax.query(RED)
     assert isinstance(issued, Issued)

@@ -14,12 +14,12 @@ from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
 from services.invoicing.tax_platforms.port import (
     Accepted,
-    BlueOrder,
+    BlueDraft,
+    DraftLine,
     Duplicate,
     Failed,
     Issued,
     NotFound,
-    OrderLine,
     Party,
     Rejected,
     Unknown,
@@ -226,10 +226,10 @@ def test_what_was_not_kept_as_a_whole_is_undone(tmp_path: Path) -> None:
 # without a wire between
 
 
-def a_blue_order(remark: str = "") -> BlueOrder:
+def a_blue_order(remark: str = "") -> BlueDraft:
     order = an_order(remark=remark)
     parties = {role: Party(**order[role]) for role in ("seller", "buyer")}
-    return BlueOrder(**order | parties | {"lines": tuple(OrderLine(**line) for line in order["lines"])})
+    return BlueDraft(**order | parties | {"lines": tuple(DraftLine(**line) for line in order["lines"])})
 
 
 def direct(*faults: str) -> tuple[DirectTaxPlatform, Memory]:

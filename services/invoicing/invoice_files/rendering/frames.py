@@ -8,7 +8,7 @@ FRAME_MAX = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class Document:
+class RenderedFile:
     """One file. `missing` holds, in order, the characters that could not be shown in it; they are 〓 there."""
 
     name: str

@@ -4,7 +4,7 @@ from io import BytesIO
 
 from reportlab.pdfgen.canvas import Canvas
 
-from services.invoicing.invoice_files.face import InvoiceFace, Party, yuan
+from services.invoicing.invoice_files.face import FaceParty, InvoiceFace, yuan
 from services.invoicing.invoice_files.rendering.sheet import BASELINE, FRAME, Box, Sheet
 from services.invoicing.invoice_files.rendering.table import COLUMNS, NET, SIZE, TAX, Align, Room, Row, pages_of, row_of
 from services.invoicing.invoice_files.rendering.text import block_of, line_of
@@ -96,7 +96,7 @@ def _parties(sheet: Sheet, face: InvoiceFace) -> None:
     _party(sheet, MIDDLE, RIGHT, "销售方信息", face.seller)
 
 
-def _party(sheet: Sheet, left: float, right: float, label: str, party: Party) -> None:
+def _party(sheet: Sheet, left: float, right: float, label: str, party: FaceParty) -> None:
     sheet.upright(Box(left, TOP, left + TAB, PARTIES_BOTTOM), label, LABEL)
     inside = left + TAB + 5
     sheet.text(inside, TOP + 20, "名称：", LABEL, colour=FRAME)

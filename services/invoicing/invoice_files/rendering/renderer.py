@@ -1,7 +1,7 @@
-"""Rendering in a process of its own, so that the event loop never waits for it and one bad document can hurt nothing else.
+"""Rendering in a process of its own, so that the event loop never waits for it and one bad invoice can hurt nothing else.
 
-The process (`worker.py`) is started by the first document and then stays. It imports what drawing needs and nothing more, is
-given no secret, may use a bounded memory, and is killed when a document takes too long. It ends when the service ends, even a
+The process (`worker.py`) is started by the first invoice and then stays. It imports what drawing needs and nothing more, is
+given no secret, may use a bounded memory, and is killed when an invoice takes too long. It ends when the service ends, even a
 killed one, because the pipe it reads from is closed then; the workers of a ProcessPoolExecutor outlive a killed parent and
 can't be stopped singly.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self, cast
 
 from services.invoicing.invoice_files.face import InvoiceFace
-from services.invoicing.invoice_files.rendering.document import HEADER_BYTES, Document, frame, length_of, value_of
+from services.invoicing.invoice_files.rendering.frames import HEADER_BYTES, RenderedFile, frame, length_of, value_of
 
 ROOT = Path(__file__).resolve().parents[4]
 """Where `services` and `shared` lie."""
@@ -23,7 +23,7 @@ END_SECONDS = 5.0
 
 
 class RenderFailed(Exception):  # noqa: N818 - it names what happened
-    """No documents came: drawing took too long, or its process ended, with the error's name on standard error."""
+    """No files came: drawing took too long, or its process ended, with the error's name on standard error."""
 
 
 class Renderer:
@@ -36,7 +36,7 @@ class Renderer:
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
-    async def render(self, face: InvoiceFace) -> list[Document]:
+    async def render(self, face: InvoiceFace) -> list[RenderedFile]:
         """PDF and XML, or RenderFailed; the next call starts a new process then."""
         worker = await self._idle.get()
         try:
@@ -66,18 +66,18 @@ class _Worker:
         self._arguments = [] if fallback_font is None else [str(fallback_font.resolve())]
         self._process: Process | None = None
 
-    async def render(self, face: InvoiceFace) -> list[Document]:
+    async def render(self, face: InvoiceFace) -> list[RenderedFile]:
         self._process = process = self._process or await self._start()
-        documents: list[Document] | None = None
+        files: list[RenderedFile] | None = None
         try:
-            documents = await _ask(process, face)
+            files = await _ask(process, face)
         except (asyncio.IncompleteReadError, ConnectionError) as broken:
             raise RenderFailed(f"the drawing process ended while drawing {face.number}") from broken
         finally:
-            if documents is None:  # half an answer may be in the pipe: it can't be used again
+            if files is None:  # half an answer may be in the pipe: it can't be used again
                 self._process = None
                 await _kill(process)
-        return documents
+        return files
 
     async def end(self) -> None:
         process, self._process = self._process, None
@@ -105,13 +105,13 @@ def environment() -> dict[str, str]:
     return passed_on | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), passed_on.get("PYTHONPATH")]))}
 
 
-async def _ask(process: Process, face: InvoiceFace) -> list[Document]:
+async def _ask(process: Process, face: InvoiceFace) -> list[RenderedFile]:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(frame(face))
     await process.stdin.drain()
     length = length_of(await process.stdout.readexactly(HEADER_BYTES))
-    return cast("list[Document]", value_of(await process.stdout.readexactly(length)))
+    return cast("list[RenderedFile]", value_of(await process.stdout.readexactly(length)))
 
 
 async def _kill(process: Process) -> None:

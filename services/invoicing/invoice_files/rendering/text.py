@@ -1,4 +1,4 @@
-"""What of a text may reach a document: no control or formatting characters, which XML forbids and a page can't show.
+"""What of a text may reach an invoice file: no control or formatting characters, which XML forbids and a page can't show.
 
 Characters that merely have no glyph here, or are newer than this Python, stay: somebody's name may need them, and drawing
 reports them.

@@ -1,4 +1,4 @@
-"""The drawing process: faces come in on standard input, documents go out on standard output, until the input ends.
+"""The drawing process: faces come in on standard input, files go out on standard output, until the input ends.
 
 An error ends it; the service starts another. Its last words name the error and the place, never the text that was being drawn.
 """
@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import cast
 
 from services.invoicing.invoice_files.face import InvoiceFace
-from services.invoicing.invoice_files.rendering.document import HEADER_BYTES, frame, length_of, value_of
+from services.invoicing.invoice_files.rendering.frames import HEADER_BYTES, frame, length_of, value_of
 from services.invoicing.invoice_files.rendering.render import render
 from services.invoicing.invoice_files.rendering.typeface import typeface
 
@@ -23,7 +23,7 @@ MEMORY_MAX = 2**30
 def main(arguments: list[str]) -> None:
     sys.excepthook = _last_words
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    # Ctrl-C and a supervisor's SIGTERM reach the whole group, but the service still has documents to finish; it ends us by the pipe
+    # Ctrl-C and a supervisor's SIGTERM reach the whole group, but the service still has files to finish; it ends us by the pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")

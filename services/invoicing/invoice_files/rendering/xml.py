@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from xml.etree import ElementTree as Tree
 
-from services.invoicing.invoice_files.face import FaceLine, InvoiceFace, Party, plain, yuan
+from services.invoicing.invoice_files.face import FaceLine, FaceParty, InvoiceFace, plain, yuan
 from services.invoicing.invoice_files.rendering.bureaus import bureau_code, bureau_name
 from services.invoicing.invoice_files.rendering.text import block_of, line_of
 from shared.domain.calendar import SHANGHAI
@@ -69,7 +69,7 @@ def _content(content: Tree.Element, face: InvoiceFace) -> None:
     _fill(Tree.SubElement(content, "AdditionalInformation"), additional)
 
 
-def _party(parent: Tree.Element, side: str, party: Party) -> None:
+def _party(parent: Tree.Element, side: str, party: FaceParty) -> None:
     _fill(
         parent,
         {
