@@ -111,7 +111,7 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
             ),
             Job("waiting", part_rows.next_waiting, issuing.quota_looked_for, part_rows.set_aside),
             Worker(
-                "documents",
+                "files",
                 claim=file_rows.claim_due,
                 call=partial(
                     file_effects.make_files, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue

@@ -8,7 +8,8 @@ import pytest
 
 from deploy.verify.__main__ import violations
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.requests.rules import AcceptedRequest, CancelIntent, InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from shared.contracts.accounts import AccountClosed
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.calendar import SHANGHAI

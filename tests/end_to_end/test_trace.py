@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from opentelemetry import trace
 
-from services.invoicing.requests.rules import InvoiceIntent
+from services.invoicing.requests.intents import InvoiceIntent
 from shared.domain.calendar import SHANGHAI
 from shared.runtime import tracing
 from tests.support.databases import Databases

@@ -12,8 +12,9 @@ from typing import Any
 
 from deploy.sandbox.tax_platform.core import AMPLE_FEN
 from deploy.verify.__main__ import violations
-from services.invoicing.credit_notes.rules import CreditNoteIntent
-from services.invoicing.requests.rules import CancelIntent, InvoiceIntent
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled
 from shared.contracts.message import Message
@@ -37,7 +38,7 @@ SELLERS = ("ALIYUN", "ALICOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
 STEPS_CREDITING = 120
-EAGER = {"issue": 14, "credit": 8, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
+EAGER = {"issue": 14, "credit": 8, "files": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 

@@ -16,12 +16,13 @@ from deploy.verify.world import Row, Seen
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.app import SUBMITTED, invoicing
 from services.invoicing.credit_notes.handlers import request_credit_note
-from services.invoicing.credit_notes.rules import AcceptedCreditNote, CreditNoteIntent
+from services.invoicing.credit_notes.intents import AcceptedCreditNote, CreditNoteIntent
 from services.invoicing.invoice_files.face import InvoiceFace
 from services.invoicing.invoice_files.rendering.frames import RenderedFile
 from services.invoicing.issuing.handlers import cancel_request
 from services.invoicing.requests.handlers import request_invoice
-from services.invoicing.requests.rules import AcceptedRequest, CancelIntent, InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from services.invoicing.submissions.handlers import platform_called
 from services.invoicing.tax_platforms.routing import Platforms
 from services.ledger.app import build as ledger

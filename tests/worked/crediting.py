@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.credit_notes.rules import CreditNoteIntent
-from services.invoicing.requests.rules import AcceptedRequest, InvoiceIntent
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.domain.words import amount_in_words
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.issuing.splitting import split
-from services.invoicing.requests.rules import AcceptedRequest, CancelIntent, InvoiceIntent, Started, cancel_outcome
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent, Started, cancel_outcome
 from services.ledger.domain.balances import balance, withdrawable_fen
 from services.ledger.domain.reserving import reserve
 from services.ledger.store import pages, selections

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from services.invoicing.accounts.problems import explained, not_found, problem, titled
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.credit_notes import handlers, store
-from services.invoicing.credit_notes.rules import CreditNoteIntent
+from services.invoicing.credit_notes.intents import CreditNoteIntent
 from services.invoicing.submissions.rules import FAILED
 from shared.contracts.http.invoicing import CreditNoteView
 from shared.contracts.intents import CreditNoteRequest, IdempotencyKey

@@ -1,15 +1,12 @@
-"""Credit notes: who may ask for one, and what the platform's answers make of it (R-14). Full reversals only (D-26).
+"""The life of a credit note: what the platform's answers make of it (R-14). Full reversals only (D-26).
 
-The blue invoice stays what it is, an issued document; it is shown as crediting while a credit note of it lives, and as credited once
+The blue invoice stays what it is, an issued invoice; it is shown as crediting while a credit note of it lives, and as credited once
 the red invoice exists. Only then is the amount free again. A form that dies leaves everything as it was before.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
-from services.invoicing.accounts.refusals import Refused, refuse
-from services.invoicing.idempotency.rules import FirstUse, IdempotencyKey, UsedKey, digest_of
-from services.invoicing.invoice_files.rules import NewInvoiceFileJob, job_of
 from services.invoicing.issuing.rules import PART_FACT
 from services.invoicing.submissions import rules as submissions
 from services.invoicing.submissions.rules import (
@@ -19,31 +16,25 @@ from services.invoicing.submissions.rules import (
     QUARANTINED,
     RESTING,
     Held,
-    Ignored,
     Moved,
     NextStatus,
     Outcome,
     Pending,
+    Settled,
     Submission,
-    Unmoved,
     after_pause,
     settle,
 )
 from services.invoicing.tax_platforms.port import Answer, FormDied, FormState, FormTold, NotFound
 from shared.contracts.invoicing import (
     CreditNoteFailed,
-    CreditNoteRequested,
     InvoiceCredited,
-    InvoiceKind,
     RedFormWaits,
     RedReason,
 )
 from shared.contracts.message import Message
-from shared.domain.identifiers import serial_of
 from shared.domain.red_form import hours_left, reminder_of
-from shared.domain.remark import check_remark
 
-OPERATION = "credit-note"
 REQUESTED, FORM_PENDING = "requested", "form_pending"
 MAY_BE_ISSUED = (REQUESTED, FORM_PENDING, FAILED)
 NEXT_STATUS: NextStatus = {
@@ -60,120 +51,6 @@ NEXT_STATUS: NextStatus = {
     **{(status, "issued"): ISSUED for status in MAY_BE_ISSUED},
     **{(status, "differs"): QUARANTINED for status in MAY_BE_ISSUED},
 }
-
-
-@dataclass(frozen=True)
-class CreditNoteIntent:
-    """A customer's wish. `recorded`: the buyer has recorded the invoice; `form_number` is then the form the buyer has entered."""
-
-    account_id: int
-    idempotency_key: str
-    number: str
-    reason: RedReason = "issued_in_error"
-    recorded: bool = False
-    form_number: str = ""
-    remark: str = ""
-
-    @property
-    def key(self) -> IdempotencyKey:
-        """With the digest of everything that is asked for."""
-        return IdempotencyKey(self.account_id, OPERATION, self.idempotency_key, digest_of(asdict(self)))
-
-
-@dataclass(frozen=True)
-class Invoice:
-    """An invoice to be credited, as far as it matters. `credit` is the status of its credit note that lives, if there is one."""
-
-    part_id: int
-    request_id: int
-    kind: InvoiceKind
-    gross_fen: int
-    status: str
-    credit: str | None
-    account_status: str | None
-
-
-@dataclass(frozen=True)
-class AcceptedCreditNote:
-    """The credit note that stands for what was asked: a new one, or the first one under the same key."""
-
-    credit_note_id: int
-
-
-@dataclass(frozen=True)
-class NewCreditNote:
-    credit_note_id: int
-    part_id: int
-    intent: CreditNoteIntent
-
-    @property
-    def serial(self) -> str:
-        """The part's for good, however often it is tried: at most one red invoice ever comes of it."""
-        return serial_of(self.part_id, "R", 1)
-
-
-@dataclass(frozen=True)
-class CreditNoteDecision:
-    """The answer; and, if a credit note was accepted now, what is stored and said of it."""
-
-    answer: AcceptedCreditNote | Refused
-    used: tuple[UsedKey, ...] = ()
-    new: tuple[NewCreditNote, ...] = ()
-    messages: tuple[Message, ...] = ()
-
-
-def decide_intent(
-    intent: CreditNoteIntent, credit_note_id: int, first: FirstUse | None, invoice: Invoice | None
-) -> CreditNoteDecision:
-    """Repeat the first answer, refuse, or accept it."""
-    if first is not None:
-        return CreditNoteDecision(
-            AcceptedCreditNote(first.made_id) if first.digest == intent.key.digest else _conflict(intent, first)
-        )
-    if invoice is None:
-        return CreditNoteDecision(refuse("NOT_FOUND", "invoice", number=intent.number))
-    refused = check(intent, invoice)
-    if refused is not None:
-        return CreditNoteDecision(refused)
-    requested = CreditNoteRequested(
-        account_id=intent.account_id,
-        request_id=invoice.request_id,
-        credit_note_id=credit_note_id,
-        part_id=invoice.part_id,
-        number=intent.number,
-        gross_fen=invoice.gross_fen,
-        reason=intent.reason,
-    )
-    new = NewCreditNote(credit_note_id, invoice.part_id, intent)
-    used = UsedKey(intent.key, credit_note_id)
-    return CreditNoteDecision(AcceptedCreditNote(credit_note_id), (used,), (new,), (requested,))
-
-
-def check(intent: CreditNoteIntent, invoice: Invoice) -> Refused | None:
-    """The first thing that stands against it, or None. What the tax bureau says against it comes later."""
-    number = intent.number
-    if invoice.account_status == "closed":
-        return refuse("ACCOUNT_CLOSED", account_id=intent.account_id)
-    if invoice.credit == ISSUED:
-        return refuse("ALREADY_CREDITED", number=number)
-    if QUARANTINED in (invoice.credit, invoice.status):
-        return refuse("NOT_CREDITABLE", number=number)
-    if invoice.credit is not None:
-        return refuse("ALREADY_CREDITING", number=number, credit_status=invoice.credit)
-    if invoice.kind == "special" and intent.recorded and not intent.form_number:
-        return refuse("RED_FORM_NUMBER_REQUIRED", number=number)
-    for finding in check_remark(intent.remark):
-        return Refused(finding.code, finding.text, {"value": finding.value})
-    return None
-
-
-def _conflict(intent: CreditNoteIntent, first: FirstUse) -> Refused:
-    return refuse(
-        "IDEMPOTENCY_CONFLICT",
-        "credit note",
-        idempotency_key=intent.idempotency_key,
-        credit_note_id=first.made_id,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +138,7 @@ MovedCreditNote = Moved[HeldCreditNote, CreditNoteOutcome]
 
 def answered(
     note: ClaimedCreditNote, answer: Answer, held: HeldCreditNote
-) -> Ignored | Unmoved | PendingCreditNote | MovedCreditNote:
+) -> Settled[HeldCreditNote, CreditNoteOutcome]:
     """What is written of an answer."""
     return settle(note, decide(note, answer), held, NEXT_STATUS)
 
@@ -276,11 +153,6 @@ def columns_of(note: PendingCreditNote, now: datetime) -> dict[str, object]:
         "reminded_hours_left": note.outcome.reminded_hours_left,
         "ended_at": now if note.status in RESTING else None,
     }
-
-
-def file_jobs(note: ClaimedCreditNote, moved: MovedCreditNote) -> tuple[NewInvoiceFileJob, ...]:
-    """One that differs from what was asked for is not printed."""
-    return (job_of(note, note.credit_note_id),) if moved.status == ISSUED else ()
 
 
 def facts_of(note: ClaimedCreditNote, outcome: CreditNoteOutcome, status: str) -> list[Message]:

@@ -5,13 +5,8 @@ from datetime import datetime
 
 from asyncpg import Connection, Record
 
-from services.invoicing.credit_notes.rules import (
-    ClaimedCreditNote,
-    CreditNoteIntent,
-    HeldCreditNote,
-    Invoice,
-    NewCreditNote,
-)
+from services.invoicing.credit_notes.intents import CreditNoteIntent, Invoice, NewCreditNote
+from services.invoicing.credit_notes.rules import ClaimedCreditNote, HeldCreditNote
 from services.invoicing.invoice_files.store import files
 from services.invoicing.submissions import store as submissions
 from services.invoicing.submissions.store import SubmissionTable

@@ -8,6 +8,7 @@ from asyncpg import Connection
 
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.invoice_files import store as file_rows
+from services.invoicing.invoice_files.rules import job_of
 from services.invoicing.issuing import rules, splitting, store, waiting
 from services.invoicing.issuing.rules import ClaimedPart, MovedPart, PendingPart
 from services.invoicing.issuing.store import PARTS
@@ -20,7 +21,7 @@ from services.invoicing.requests import store as request_rows
 from services.invoicing.requests.rules import CancelIntent
 from services.invoicing.submissions import store as submission_rows
 from services.invoicing.submissions.handlers import ignored, unmoved
-from services.invoicing.submissions.rules import Ignored, Moved, Pending, Unmoved
+from services.invoicing.submissions.rules import Completed, Ignored, Moved, Pending, Unmoved
 from services.invoicing.tax_platforms.port import Answer, QuotaAnswer
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.contracts.message import Message
@@ -53,11 +54,15 @@ async def part_pending(part: ClaimedPart, pending: PendingPart, db: Connection, 
 async def part_moved(part: ClaimedPart, moved: MovedPart, db: Connection, now: datetime) -> list[Message]:
     await submission_rows.write(db, PARTS, part, moved, rules.columns_of(moved))
     await store.add_history(db, rules.history(part, moved.held.status, moved.status), now)
-    await file_rows.add(db, rules.file_jobs(part, moved))
     await quota_rows.count(db, rules.quota_changes(part, moved))
     siblings = await store.of_request(db, part.account_id, part.request_id)
     closed = await request_rows.close(db, request_rules.closing(part.account_id, part.request_id, siblings), now)
     return rules.after(rules.facts_of(part, moved.outcome, moved.status), closed)
+
+
+async def part_completed(part: ClaimedPart, completed: MovedPart, db: Connection, now: datetime) -> list[Message]:
+    await file_rows.add(db, [job_of(part)])
+    return await part_moved(part, completed, db, now)
 
 
 SAVED: dict[type, Callable[..., Awaitable[list[Message]]]] = {
@@ -65,6 +70,7 @@ SAVED: dict[type, Callable[..., Awaitable[list[Message]]]] = {
     Unmoved: partial(unmoved, table=PARTS),
     Pending: part_pending,
     Moved: part_moved,
+    Completed: part_completed,
 }
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.invoicing.invoice_files.rules import NewInvoiceFileJob, job_of
 from services.invoicing.quotas.rules import QuotaChange
 from services.invoicing.requests.rules import Closing
 from services.invoicing.submissions.rules import (
@@ -14,15 +13,14 @@ from services.invoicing.submissions.rules import (
     QUARANTINED,
     VOIDED,
     Held,
-    Ignored,
     InvoiceContent,
     Moved,
     NextStatus,
     Outcome,
     Pending,
+    Settled,
     Step,
     Submission,
-    Unmoved,
     decide,
     settle,
 )
@@ -114,9 +112,7 @@ PendingPart = Pending[HeldPart, Outcome]
 MovedPart = Moved[HeldPart, Outcome]
 
 
-def answered(
-    part: ClaimedPart, answer: Answer, held: HeldPart, *, cancel_wished: bool
-) -> Ignored | Unmoved | PendingPart | MovedPart:
+def answered(part: ClaimedPart, answer: Answer, held: HeldPart, *, cancel_wished: bool) -> Settled[HeldPart, Outcome]:
     """What is written of an answer. One that shall be cancelled does not wait for quota any more."""
     outcome = decide(part, answer)
     if cancel_wished and outcome.event == "short":
@@ -146,11 +142,6 @@ def quota_changes(part: Submission, moved: MovedPart) -> tuple[QuotaChange, ...]
         )
         for month in sorted({month for month in (held_in, used_in) if month is not None})
     )
-
-
-def file_jobs(part: Submission, moved: MovedPart) -> tuple[NewInvoiceFileJob, ...]:
-    """One that differs from what was asked for is not printed."""
-    return (job_of(part),) if moved.status == ISSUED else ()
 
 
 @dataclass(frozen=True)

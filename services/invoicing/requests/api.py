@@ -11,7 +11,8 @@ from services.invoicing.accounts.problems import explained, not_found, problem, 
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.accounts.rules import Unseal
 from services.invoicing.requests import handlers, store
-from services.invoicing.requests.rules import CancelIntent, InvoiceIntent, cancel_outcome
+from services.invoicing.requests.intents import InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent, cancel_outcome
 from shared.contracts.http.invoicing import InvoiceView, RequestView
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.message import LARGEST_ID

@@ -8,8 +8,8 @@ from services.invoicing.accounts import store as account_rows
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.accounts.rules import Unseal
 from services.invoicing.idempotency import store as key_rows
-from services.invoicing.requests import rules, store
-from services.invoicing.requests.rules import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests import intents, rules, store
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.contracts.ledger import ReservationRefused
 from shared.contracts.message import Message
 
@@ -19,7 +19,7 @@ async def request_invoice(
 ) -> tuple[AcceptedRequest | Refused, list[Message]]:
     first = await key_rows.first_use(db, intent.key)
     applicant = await account_rows.applicant(db, intent.account_id)
-    decision = rules.decide(intent, await store.next_id(db), first, applicant, unseal)
+    decision = intents.decide(intent, await store.next_id(db), first, applicant, unseal)
     await key_rows.keep(db, decision.used, now)
     await store.add(db, decision.new, now)
     return decision.answer, list(decision.messages)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from asyncpg import Connection, Record
 
-from services.invoicing.requests.rules import CancelIntent, Closing, NewRequest, Started
+from services.invoicing.requests.intents import NewRequest
+from services.invoicing.requests.rules import CancelIntent, Closing, Started
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 
 PAGE_MAX = 200

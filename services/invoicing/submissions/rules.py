@@ -1,8 +1,8 @@
 """The one life of whatever is sent to a tax platform: a part, or a credit note. A timeout is never a failure; an invoice is a fact.
 
-What becomes due is claimed, with a lease and the attempt on record; the platform is called; the answer is made an `Outcome`, and that,
-with the row as it is then, is `Ignored`, `Unmoved`, `Pending` or `Moved`. The rooms above say which status an event leads to, and what
-else of theirs changes with it.
+What becomes due is claimed, with a lease and the attempt on record; the platform is called; the answer is made an `Outcome`; and that,
+with the row as it is then, comes to what is written: `Ignored`, `Unmoved`, `Pending`, `Moved` or `Completed`. The rooms above say which
+status an event leads to, and what else of theirs changes with it.
 """
 
 import re
@@ -219,9 +219,15 @@ class Moved(Pending[H, O]):
     """It comes into another status."""
 
 
-def settle(
-    of: Submission, outcome: O, held: H, next_status: NextStatus
-) -> Ignored | Unmoved | Pending[H, O] | Moved[H, O]:
+@dataclass(frozen=True)
+class Completed(Moved[H, O]):
+    """The invoice it was for is issued as it was asked for, and is to be printed."""
+
+
+Settled = Ignored | Unmoved | Pending[H, O] | Moved[H, O] | Completed[H, O]
+
+
+def settle(of: Submission, outcome: O, held: H, next_status: NextStatus) -> Settled[H, O]:
     """From what the answer makes of it, and the row as it is, to what is written."""
     if held.epoch != of.epoch and not outcome.fact:
         return Ignored()
@@ -229,4 +235,6 @@ def settle(
     if status is None or held.succeeded:
         again = not held.succeeded and outcome.event in OPEN
         return Unmoved(again, outcome.due_at, outcome.unanswered) if held.epoch == of.epoch else Ignored()
-    return Pending(held, status, outcome) if status == held.status else Moved(held, status, outcome)
+    if status == held.status:
+        return Pending(held, status, outcome)
+    return Completed(held, status, outcome) if status == ISSUED else Moved(held, status, outcome)

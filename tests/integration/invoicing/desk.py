@@ -16,7 +16,8 @@ from services.invoicing.issuing import store as parts
 from services.invoicing.issuing.rules import ClaimedPart
 from services.invoicing.quotas import store as quotas
 from services.invoicing.requests import handlers as requests
-from services.invoicing.requests.rules import AcceptedRequest, CancelIntent, InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from services.invoicing.submissions.handlers import platform_called
 from services.invoicing.tax_platforms.port import Answer, QuotaTold, Unknown
 from shared.contracts.accounts import Registration

@@ -10,7 +10,8 @@ import pytest
 from deploy.demo.client import eventually
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.credit_notes import claims, handlers
-from services.invoicing.credit_notes.rules import AcceptedCreditNote, ClaimedCreditNote, CreditNoteIntent
+from services.invoicing.credit_notes.intents import AcceptedCreditNote, CreditNoteIntent
+from services.invoicing.credit_notes.rules import ClaimedCreditNote
 from services.invoicing.invoice_files.printing import face
 from services.invoicing.invoice_files.rules import FilesMade
 from services.invoicing.submissions.rules import LEASE_SECONDS

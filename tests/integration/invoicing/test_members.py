@@ -6,7 +6,7 @@ import pytest
 
 from services.invoicing.accounts import handlers
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.requests.rules import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.contracts.ledger import OffsetDeficit, ReserveBalance
 from shared.contracts.titles import MemberChanged
 from tests.integration.invoicing.desk import NOW, Desk

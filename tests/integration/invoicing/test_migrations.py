@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from services.invoicing.app import MIGRATIONS
-from services.invoicing.credit_notes.rules import CreditNoteIntent
+from services.invoicing.credit_notes.intents import CreditNoteIntent
 from services.invoicing.idempotency import store as keys
 from shared.runtime import migrations
 from tests.integration.invoicing.desk import NOW

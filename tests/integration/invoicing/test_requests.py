@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.requests.rules import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.contracts.ledger import ReserveBalance
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
 from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names

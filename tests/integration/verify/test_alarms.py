@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from deploy.verify.__main__ import CHECKS, violations
-from services.invoicing.credit_notes.rules import CreditNoteIntent
-from services.invoicing.requests.rules import InvoiceIntent
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import InvoiceIntent
 from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.transport import Outgoing

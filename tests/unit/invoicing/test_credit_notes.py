@@ -6,17 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.credit_notes.rules import (
-    NEXT_STATUS,
-    AcceptedCreditNote,
-    ClaimedCreditNote,
-    CreditNoteDecision,
-    CreditNoteIntent,
-    Invoice,
-    decide,
-    decide_intent,
-    facts_of,
-)
+from services.invoicing.credit_notes import intents
+from services.invoicing.credit_notes.intents import AcceptedCreditNote, CreditNoteDecision, CreditNoteIntent, Invoice
+from services.invoicing.credit_notes.rules import NEXT_STATUS, ClaimedCreditNote, decide, facts_of
 from services.invoicing.idempotency.rules import FirstUse
 from services.invoicing.tax_platforms.adapters.http_json.forms import DEAD, form
 from services.invoicing.tax_platforms.port import (
@@ -81,7 +73,7 @@ def refusal(decision: CreditNoteDecision) -> str:
 
 
 def test_one_that_nothing_stands_against_is_taken_and_told() -> None:
-    decision = decide_intent(ASK, 5, None, INVOICE)
+    decision = intents.decide(ASK, 5, None, INVOICE)
     assert decision.answer == AcceptedCreditNote(5)
     assert [(new.credit_note_id, new.part_id) for new in decision.new] == [(5, 7)]
     (told,) = decision.messages
@@ -101,30 +93,30 @@ def test_one_that_nothing_stands_against_is_taken_and_told() -> None:
     ],
 )
 def test_what_the_invoice_is_may_stand_against_it(changed: dict[str, str], code: str) -> None:
-    assert refusal(decide_intent(ASK, 5, None, replace(INVOICE, **changed))) == code  # type: ignore[arg-type]
+    assert refusal(intents.decide(ASK, 5, None, replace(INVOICE, **changed))) == code  # type: ignore[arg-type]
 
 
 def test_an_invoice_that_the_account_does_not_have_is_not_found() -> None:
-    assert refusal(decide_intent(ASK, 5, None, None)) == "NOT_FOUND"
+    assert refusal(intents.decide(ASK, 5, None, None)) == "NOT_FOUND"
 
 
 def test_a_special_invoice_that_the_buyer_has_booked_needs_the_buyers_form() -> None:
     recorded = replace(ASK, recorded=True)
-    assert refusal(decide_intent(recorded, 5, None, INVOICE)) == "RED_FORM_NUMBER_REQUIRED"
-    assert decide_intent(
+    assert refusal(intents.decide(recorded, 5, None, INVOICE)) == "RED_FORM_NUMBER_REQUIRED"
+    assert intents.decide(
         replace(recorded, form_number="330126031300000001"), 5, None, INVOICE
     ).answer == AcceptedCreditNote(5)
-    assert decide_intent(recorded, 5, None, replace(INVOICE, kind="general")).answer == AcceptedCreditNote(5)
+    assert intents.decide(recorded, 5, None, replace(INVOICE, kind="general")).answer == AcceptedCreditNote(5)
 
 
 def test_its_remark_is_checked_like_that_of_a_request() -> None:
-    assert refusal(decide_intent(replace(ASK, remark="加急"), 5, None, INVOICE)) == "REMARK_IRRELEVANT"
+    assert refusal(intents.decide(replace(ASK, remark="加急"), 5, None, INVOICE)) == "REMARK_IRRELEVANT"
 
 
 def test_the_same_key_gets_the_first_answer_and_with_other_content_a_conflict() -> None:
-    assert decide_intent(ASK, 6, FirstUse(5, ASK.key.digest), None).answer == AcceptedCreditNote(5)
+    assert intents.decide(ASK, 6, FirstUse(5, ASK.key.digest), None).answer == AcceptedCreditNote(5)
     other = replace(ASK, reason="sales_allowance")
-    assert refusal(decide_intent(other, 6, FirstUse(5, ASK.key.digest), INVOICE)) == "IDEMPOTENCY_CONFLICT"
+    assert refusal(intents.decide(other, 6, FirstUse(5, ASK.key.digest), INVOICE)) == "IDEMPOTENCY_CONFLICT"
 
 
 @pytest.mark.parametrize(
