@@ -1,6 +1,6 @@
 """The life of a credit note: what the platform's answers make of it (R-14). Full reversals only (D-26).
 
-The blue invoice stays what it is, an issued invoice; it is shown as crediting while a credit note of it lives, and as credited once
+The blue invoice stays issued; it is shown as crediting while a credit note of it lives, and as credited once
 the red invoice exists. Only then is the amount free again. A form that dies leaves everything as it was before.
 """
 
