@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.invoicing.domain.credit_notes import NEXT_STATUS as NEXT_STATUS_OF_A_CREDIT_NOTE
-from services.invoicing.domain.parts import NEXT_STATUS as NEXT_STATUS_OF_A_PART
+from services.invoicing.credit_notes.rules import NEXT_STATUS as NEXT_STATUS_OF_A_CREDIT_NOTE
+from services.invoicing.issuing.rules import NEXT_STATUS as NEXT_STATUS_OF_A_PART
+from services.invoicing.submissions.rules import NextStatus
 
 NOTHING = "·"
 
@@ -17,7 +18,7 @@ class Life:
     title: str
     about: str
     first: str
-    table: Mapping[tuple[str, str], str]
+    table: NextStatus
     statuses: Mapping[str, str]
     events: Mapping[str, str]
 

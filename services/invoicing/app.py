@@ -3,80 +3,126 @@
 from functools import partial
 from pathlib import Path
 
-from services.invoicing import api, effects, handlers
-from services.invoicing.adapters.port import TaxPlatform
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform, called_about
-from services.invoicing.documents.renderer import Renderer
-from services.invoicing.store import claims, credit_notes, documents, quotas
+from fastapi import APIRouter
+
+from services.invoicing.accounts import handlers as accounts
+from services.invoicing.credit_notes import api as credit_note_routes
+from services.invoicing.credit_notes import claims as credit_note_claims
+from services.invoicing.credit_notes import effects as credit_note_effects
+from services.invoicing.credit_notes import handlers as credit_notes
+from services.invoicing.credit_notes.store import CREDIT_NOTES
+from services.invoicing.invoice_files import api as file_routes
+from services.invoicing.invoice_files import effects as file_effects
+from services.invoicing.invoice_files import handlers as invoice_files
+from services.invoicing.invoice_files import store as file_rows
+from services.invoicing.invoice_files.rendering.renderer import Renderer
+from services.invoicing.issuing import api as invoice_routes
+from services.invoicing.issuing import claims as part_claims
+from services.invoicing.issuing import effects as part_effects
+from services.invoicing.issuing import handlers as issuing
+from services.invoicing.issuing import pages as invoice_pages
+from services.invoicing.issuing import store as part_rows
+from services.invoicing.issuing.store import PARTS
+from services.invoicing.quotas import effects as quota_effects
+from services.invoicing.quotas import store as quota_rows
+from services.invoicing.requests import api as request_routes
+from services.invoicing.requests import handlers as requests
+from services.invoicing.submissions import api as callback_routes
+from services.invoicing.tax_platforms.adapters.http_json.callbacks import called_about
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
+from services.invoicing.tax_platforms.routing import Platforms
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
-from shared.runtime.service import Service
+from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+SUBMITTED = (PARTS, CREDIT_NOTES)
+"""Whatever is sent to a tax platform, and asked about again when it calls back."""
 
 
 def build(settings: Settings) -> Service:
-    platform = HttpTaxPlatform(settings.tax_platform_url)
-    renderer = Renderer()
-    return invoicing(settings, platform, renderer, ObjectStore(settings.documents_url))
+    platforms = Platforms(usual=HttpJsonPlatform(settings.tax_platform_url), by_legal_entity={})
+    return invoicing(settings, platforms, Renderer(), ObjectStore(settings.documents_url))
 
 
-def invoicing(settings: Settings, platform: TaxPlatform, renderer: Renderer, objects: ObjectStore) -> Service:
+def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, objects: ObjectStore) -> Service:
     catalogue = Catalogue.load()
     secret = settings.tax_platform_secret.get_secret_value()
     unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
+    wait_seconds = settings.answer_wait_seconds
+
+    def routes(runtime: Runtime) -> APIRouter:
+        """What the gateway may ask. Every route is about one account, which the gateway took from the caller's key."""
+        router = APIRouter(prefix="/accounts/{account_id}")
+        for room in (
+            credit_note_routes.routes(runtime, wait_seconds=wait_seconds),
+            request_routes.routes(
+                runtime,
+                unseal=unseal,
+                wait_seconds=wait_seconds,
+                cancel_request=issuing.cancel_request,
+                invoices=invoice_pages.parts_of_request,
+            ),
+            invoice_routes.routes(runtime),
+            file_routes.routes(runtime, objects=objects),
+        ):
+            router.include_router(room)
+        return router
+
     return Service(
         "invoicing",
         MIGRATIONS,
         handlers={
-            SealingKeyIssued: handlers.sealing_key_issued,
-            AccountStatusChanged: handlers.account_status_changed,
-            TitleChanged: handlers.title_changed,
-            MemberChanged: handlers.member_changed,
-            BalanceReserved: partial(handlers.balance_reserved, catalogue=catalogue),
-            ReservationRefused: handlers.reservation_refused,
-            ReservationImpaired: handlers.reservation_impaired,
+            SealingKeyIssued: accounts.sealing_key_issued,
+            AccountStatusChanged: accounts.account_status_changed,
+            TitleChanged: accounts.title_changed,
+            MemberChanged: accounts.member_changed,
+            BalanceReserved: partial(issuing.balance_reserved, catalogue=catalogue),
+            ReservationRefused: requests.reservation_refused,
+            ReservationImpaired: issuing.reservation_impaired,
         },
         workers=[
             Worker(
                 "issue",
-                claim=claims.claim_due,
-                call=partial(effects.submit_or_query, platform=platform, unseal=unseal, catalogue=catalogue),
-                outcome=handlers.platform_answered,
+                claim=part_claims.claim_due,
+                call=partial(part_effects.issue, platforms=platforms, unseal=unseal, catalogue=catalogue),
+                outcome=issuing.part_answered,
                 concurrency=4,
             ),
             Worker(
                 "credit",
-                claim=credit_notes.claim_due,
-                call=partial(effects.submit_or_query_red, platform=platform, catalogue=catalogue),
-                outcome=handlers.red_answered,
+                claim=credit_note_claims.claim_due,
+                call=partial(credit_note_effects.credit, platforms=platforms, catalogue=catalogue),
+                outcome=credit_notes.credit_note_answered,
                 concurrency=2,
             ),
             Worker(
                 "quotas",
-                claim=quotas.claim_due,
-                call=partial(effects.ask_quota, platform=platform, catalogue=catalogue),
-                outcome=handlers.quota_told,
+                claim=quota_rows.claim_due,
+                call=partial(quota_effects.ask_quota, platforms=platforms, catalogue=catalogue),
+                outcome=issuing.quota_answered,
                 concurrency=1,
                 idle_seconds=1.0,
             ),
-            Job("waiting", quotas.next_waiting, handlers.quota_looked_for, quotas.set_aside),
+            Job("waiting", part_rows.next_waiting, issuing.quota_looked_for, part_rows.set_aside),
             Worker(
-                "documents",
-                claim=documents.claim_due,
+                "files",
+                claim=file_rows.claim_due,
                 call=partial(
-                    effects.make_documents, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue
+                    file_effects.make_files, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue
                 ),
-                outcome=handlers.documents_made,
+                outcome=invoice_files.files_answered,
                 concurrency=2,
             ),
         ],
-        routes=partial(api.routes, unseal=unseal, objects=objects, wait_seconds=settings.answer_wait_seconds),
-        public_routes=partial(api.platform_routes, called_about=partial(called_about, secret=secret)),
-        resources=[platform, renderer],
+        routes=routes,
+        public_routes=partial(
+            callback_routes.routes, called_about=partial(called_about, secret=secret), tables=SUBMITTED
+        ),
+        resources=[*platforms.each(), renderer],
     )

@@ -28,7 +28,7 @@ class DeficitOffset(BaseModel):
 
 
 class CreditNoteRequest(BaseModel):
-    """A credit note over all of an invoice. `recorded`: the buyer has booked it; a special invoice then needs `red_form_number`, the red
+    """A credit note over all of an invoice. `recorded`: the buyer has recorded it; a special invoice then needs `red_form_number`, the red
     confirmation form over the full amount that the buyer has entered in the e-tax bureau. An unknown field is refused.
     """
 

@@ -27,7 +27,7 @@ class Share(Frozen):
 
 
 class InvoiceRequested(InvoicingFact):
-    """A request was taken and stored; its balance is not reserved yet."""
+    """A request was accepted and stored; its balance is not reserved yet."""
 
     method: Method
     kind: InvoiceKind
@@ -58,7 +58,7 @@ class PartFact(InvoicingFact):
 
 
 class InvoiceIssued(PartFact):
-    """The tax platform issued the part: a document that exists, whatever else happened meanwhile."""
+    """The tax platform issued the part: an invoice that exists, whatever else happened meanwhile."""
 
     serial: Serial
     number: InvoiceNumber
@@ -75,7 +75,7 @@ class InvoiceFailed(PartFact):
 
 
 class InvoiceVoided(PartFact):
-    """The part was cancelled before it became a document; its amount is free again."""
+    """The part was cancelled before it became an invoice; its amount is free again."""
 
     reason: Code
 

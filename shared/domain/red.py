@@ -1,4 +1,4 @@
-"""Red amounts: a full reversal mirrors its blue document (`-blue`); a partial one takes a share of what is left of it (R-14, D-26)."""
+"""Red amounts: a full reversal mirrors its blue invoice (`-blue`); a partial one takes a share of what is left of it (R-14, D-26)."""
 
 from shared.domain.tax import TaxSplit, split_gross
 

@@ -1,4 +1,4 @@
-"""The figures of a document before it is sent: what a tax platform would refuse, found by us first (R-11)."""
+"""The figures of an invoice before it is sent: what a tax platform would refuse, found by us first (R-11)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class FiguredLine:
 
 
 def check_figures(lines: Sequence[FiguredLine], header: TaxSplit, tax_percent: int) -> list[Finding]:
-    """Lines first, then the document. Texts, names and codes are checked where they are entered."""
+    """Lines first, then the invoice. Texts, names and codes are checked where they are entered."""
     splits = [line.split for line in lines]
     findings = [finding for place, line in enumerate(lines, 1) for finding in _line(place, line, tax_percent)]
     if not sum_within_tolerance(splits, tax_percent):

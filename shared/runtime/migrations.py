@@ -1,10 +1,12 @@
 """Numbered SQL files, each applied once, in order, in a transaction of its own; a file changed after it was applied is refused.
 
-A migration names the tables that only grow in a line `-- append-only: move, attempt`; `roles.py` sees to it.
+A migration names the tables that only grow in a line `-- append-only: move, attempt`; `roles.py` sees to it. A later one that renames
+such a table, or moves its rows into another, says `-- renamed: attempt -> call`: from there on it is that one which only grows.
 """
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from shared.runtime.roles import grant
 
 RUNTIME_SCHEMA = sorted(Path(__file__).parent.glob("schema*.sql"))
 LOCK = 0x6B616970  # one migrator at a time, whichever replica comes first
+APPEND_ONLY = re.compile(r"^-- append-only: (.+)$", re.MULTILINE)
+RENAMED = re.compile(r"^-- renamed: (\w+) -> (\w+)$", re.MULTILINE)
 CREATE_TABLE = """
 CREATE SCHEMA IF NOT EXISTS migration;
 CREATE TABLE IF NOT EXISTS migration.applied (
@@ -58,7 +62,7 @@ async def migrate(dsn: str, folder: Path, today: datetime) -> list[str]:
         files = files_of(folder)
         applied = [file.name for file in files if await _apply(db, file, done)]
         await tend_partitions(db, today)
-        await grant(db, [table for file in files for table in append_only(file)])
+        await grant(db, append_only(files))
         return applied
     finally:
         await db.close()
@@ -89,11 +93,17 @@ def files_of(folder: Path) -> list[Path]:
     return [*RUNTIME_SCHEMA, *sorted(folder.glob("*.sql"))]
 
 
-def append_only(file: Path) -> list[str]:
-    """The tables a file says only grow."""
-    schema = "runtime" if file in RUNTIME_SCHEMA else "public"
-    lines = re.findall(r"^-- append-only: (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    return [f"{schema}.{table.strip()}" for line in lines for table in line.split(",")]
+def append_only(files: Sequence[Path]) -> list[str]:
+    """The tables that only grow, under the names they have once all these files are applied."""
+    tables: dict[str, None] = {}
+    for file in files:
+        schema = "runtime" if file in RUNTIME_SCHEMA else "public"
+        text = file.read_text(encoding="utf-8")
+        for line in APPEND_ONLY.findall(text):
+            tables |= {f"{schema}.{name.strip()}": None for name in line.split(",")}
+        renamed = {f"{schema}.{old}": f"{schema}.{new}" for old, new in RENAMED.findall(text)}
+        tables = {renamed.get(name, name): None for name in tables}
+    return list(tables)
 
 
 async def _apply(db: Connection, file: Path, done: dict[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Where documents lie: a folder by default, any S3-compatible store by configuration, behind three verbs.
+"""Where invoice files lie: a folder by default, any S3-compatible store by configuration, behind three verbs.
 
 A put is whole or not at all, and may be repeated. Keys are made of numbers and fixed words: nothing personal, nothing that leads
 elsewhere.

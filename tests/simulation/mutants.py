@@ -1,6 +1,6 @@
 """Deliberately broken variants. Each has to be caught by the invariant named here, on a recorded seed that is clean without it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,11 +8,15 @@ from unittest.mock import patch
 
 from asyncpg import Connection
 
-from services.invoicing.adapters.port import Answer, Unknown
-from services.invoicing.domain import credit_notes, parts
-from services.invoicing.domain.credit_notes import ClaimedCredit, CreditChange
-from services.invoicing.domain.parts import Change, Claimed
-from services.invoicing.store import claims, quotas
+from services.invoicing.credit_notes import rules as credit_notes
+from services.invoicing.credit_notes.rules import ClaimedCreditNote, CreditNoteOutcome
+from services.invoicing.issuing import claims
+from services.invoicing.issuing.rules import ClaimedPart
+from services.invoicing.quotas import store as quotas
+from services.invoicing.quotas.rules import QuotaChange
+from services.invoicing.submissions import rules as submissions
+from services.invoicing.submissions.rules import Outcome
+from services.invoicing.tax_platforms.port import Answer, Unknown
 from shared.domain.identifiers import serial_of
 from shared.runtime import outbox, store
 from shared.runtime.envelope import Envelope
@@ -28,7 +32,7 @@ async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: d
 _real_enter_inbox = store.enter_inbox
 _real_claim = claims.claim_due
 _real_count = quotas.count
-_real_decide = parts.decide
+_real_decide = submissions.decide
 _real_decide_credit = credit_notes.decide
 _cursors: dict[str, int] = {}
 
@@ -63,7 +67,7 @@ async def _follow_cursor(self: Relay) -> bool:
     return False
 
 
-async def _new_serial(db: Connection, at: datetime, now: datetime) -> Claimed | None:
+async def _new_serial(db: Connection, at: datetime, now: datetime) -> ClaimedPart | None:
     """Does not ask what became of the first submission: submits again, under a new serial."""
     claimed = await _real_claim(db, at, now)
     if claimed is None or claimed.tries != 2:
@@ -72,25 +76,26 @@ async def _new_serial(db: Connection, at: datetime, now: datetime) -> Claimed | 
     key = (claimed.account_id, claimed.part_id)
     await db.execute("UPDATE part SET serial = $3 WHERE account_id = $1 AND part_id = $2", *key, serial)
     await db.execute("INSERT INTO platform_serial (serial, account_id, part_id) VALUES ($3, $1, $2)", *key, serial)
-    await db.execute("INSERT INTO attempt VALUES ($1, $2, 1000, $3, 'submit', $4)", *key, serial, at)
+    columns = "account_id, part_id, attempt_no, serial, step, at"
+    await db.execute(f"INSERT INTO attempt ({columns}) VALUES ($1, $2, 1000, $3, 'submit', $4)", *key, serial, at)
     return replace(claimed, serial=serial, step="submit")
 
 
-def _timeout_is_failure(part: Claimed, answer: Answer) -> Change:
+def _timeout_is_failure(part: ClaimedPart, answer: Answer) -> Outcome:
     if isinstance(answer, Unknown):
-        return Change("failed", reason="TIMEOUT", text=answer.reason)
+        return Outcome("failed", reason="TIMEOUT", text=answer.reason)
     return _real_decide(part, answer)
 
 
-def _red_timeout_is_failure(credit: ClaimedCredit, answer: Answer) -> CreditChange:
+def _red_timeout_is_failure(credit: ClaimedCreditNote, answer: Answer) -> CreditNoteOutcome:
     if isinstance(answer, Unknown):
-        return CreditChange(Change("failed", reason="TIMEOUT", text=answer.reason))
+        return CreditNoteOutcome("failed", reason="TIMEOUT", text=answer.reason)
     return _real_decide_credit(credit, answer)
 
 
-async def _keep_quota(db: Connection, seller: str, held: Mapping[str, int], issued: Mapping[str, int]) -> None:
+async def _keep_quota(db: Connection, changes: Sequence[QuotaChange]) -> None:
     """What was held for a part that came to an end is never free again."""
-    await _real_count(db, seller, {month: fen for month, fen in held.items() if fen > 0}, issued)
+    await _real_count(db, [replace(change, held_net_fen=max(change.held_net_fen, 0)) for change in changes])
 
 
 @dataclass(frozen=True)
@@ -115,16 +120,16 @@ MUTANTS = {
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),
     "new serial on retry": Mutant(
-        "services.invoicing.store.claims.claim_due", _new_serial, "one_document_for_a_part", 1
+        "services.invoicing.issuing.claims.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.domain.parts.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
     ),
     "red timeout is failure": Mutant(
-        "services.invoicing.domain.credit_notes.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
+        "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
     ),
     "quota kept": Mutant(
-        "services.invoicing.store.quotas.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
+        "services.invoicing.quotas.store.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 0
     ),
     "cursor outbox": Mutant(
         "shared.runtime.outbox.Relay.step", _follow_cursor, "nothing_committed_left_unpublished", 1

@@ -12,8 +12,9 @@ from typing import Any
 
 from deploy.sandbox.tax_platform.core import AMPLE_FEN
 from deploy.verify.__main__ import violations
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask, Cancel
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillSettled, Line, OrderPaid, RefundLine, RefundSettled
 from shared.contracts.message import Message
@@ -37,7 +38,7 @@ SELLERS = ("ALIYUN", "ALICOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
 STEPS_CREDITING = 120
-EAGER = {"issue": 14, "credit": 8, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
+EAGER = {"issue": 14, "credit": 8, "files": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 
@@ -228,23 +229,23 @@ class Simulation:
         self.stage.publish(message, event_id, source)
         self._note("repeat", event_id)
 
-    def _some_ask(self, account: int) -> Ask:
+    def _some_ask(self, account: int) -> InvoiceIntent:
         key = f"k{self.random.randint(0, 40)}"
         chosen = self.random.sample(self.numbers[account], min(len(self.numbers[account]), self.random.randint(1, 4)))
         how = self.random.random()
         if chosen and how < 0.5:
-            return Ask(account, key, numbers=tuple(sorted(chosen)))
+            return InvoiceIntent(account, key, numbers=tuple(sorted(chosen)))
         if how < 0.6:
-            return Ask(account, key, cycles=(cycle_of(self.stage.clock.now()),))
+            return InvoiceIntent(account, key, cycles=(cycle_of(self.stage.clock.now()),))
         if how < 0.7:
-            return Ask(account, key, subject=self.random.choice(SUBJECTS), pays_deficit=True)
-        return Ask(account, key, amount_fen=self.random.randint(1, 60_000))
+            return InvoiceIntent(account, key, subject=self.random.choice(SUBJECTS), pays_deficit=True)
+        return InvoiceIntent(account, key, amount_fen=self.random.randint(1, 60_000))
 
     async def _ask(self) -> None:
         account = self.random.choice(ACCOUNTS)
         await self._crashing("invoicing", lambda: self._request(self._some_ask(account)))
 
-    async def _request(self, ask: Ask) -> None:
+    async def _request(self, ask: InvoiceIntent) -> None:
         answer = await self.world.request(ask)
         self._note("ask", ask.account_id, ask.idempotency_key, repr(answer))
         if hasattr(answer, "request_id"):
@@ -256,7 +257,7 @@ class Simulation:
             await self._crashing("invoicing", lambda: self._wish(account, request_id))
 
     async def _wish(self, account: int, request_id: int) -> None:
-        self._note("cancel", account, request_id, repr(await self.world.cancel(Cancel(account, request_id))))
+        self._note("cancel", account, request_id, repr(await self.world.cancel(CancelIntent(account, request_id))))
 
     async def _credit(self) -> None:
         """Of any invoice there is, also one that is being credited, or is already."""
@@ -269,10 +270,10 @@ class Simulation:
         }
         chosen = self.random.choice(blue)
         key, remark = f"c{self.random.randint(0, 40)}", self.random.choice(BUYERS)
-        ask = CreditAsk(part[chosen["serial"]]["account_id"], key, chosen["number"], remark=remark)
+        ask = CreditNoteIntent(part[chosen["serial"]]["account_id"], key, chosen["number"], remark=remark)
         await self._crashing("invoicing", lambda: self._ask_credit(ask))
 
-    async def _ask_credit(self, ask: CreditAsk) -> None:
+    async def _ask_credit(self, ask: CreditNoteIntent) -> None:
         self._note("credit", ask.account_id, ask.number, repr(await self.world.credit(ask)))
 
     async def _form(self) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.verify.__main__ import violations
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
 from shared.contracts.accounts import AccountClosed
 from shared.contracts.billing import Line, OrderPaid
 from shared.domain.calendar import SHANGHAI
@@ -38,7 +40,7 @@ async def statuses(world: FlowWorld) -> list[str]:
 async def test_an_order_becomes_an_invoice_with_two_files_in_a_mailbox(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1", 106_000))
     await world.stage.settle()
-    assert await world.request(Ask(1, "k1", numbers=("O1",))) == Taken(1)
+    assert await world.request(InvoiceIntent(1, "k1", numbers=("O1",))) == AcceptedRequest(1)
     await world.stage.let_pass(MINUTE)
     (part,) = await world.rows("invoicing", "SELECT status, gross_fen, net_fen, tax_fen, number FROM part")
     assert (part["status"], part["gross_fen"], part["net_fen"], part["tax_fen"]) == ("issued", 106_000, 100_000, 6_000)
@@ -55,7 +57,7 @@ async def test_one_request_over_five_subjects_is_five_invoices(world: FlowWorld)
         lines = (Line(product_code=product, cash_fen=cash_fen),)
         world.stage.publish(OrderPaid(account_id=1, number=product, occurred_at=NOW, lines=lines))
     await world.stage.settle()
-    await world.request(Ask(1, "k1", numbers=tuple(products)))
+    await world.request(InvoiceIntent(1, "k1", numbers=tuple(products)))
     await world.stage.let_pass(MINUTE)
     rows = await world.rows(
         "invoicing", "SELECT subject, net_fen, tax_fen FROM part WHERE status = 'issued' ORDER BY subject"
@@ -72,9 +74,9 @@ async def test_one_request_over_five_subjects_is_five_invoices(world: FlowWorld)
 async def test_the_same_key_gets_the_first_answer_and_other_content_a_conflict(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1"))
     await world.stage.settle()
-    first = await world.request(Ask(1, "k1", numbers=("O1",)))
-    assert await world.request(Ask(1, "k1", numbers=("O1",))) == first
-    conflict = await world.request(Ask(1, "k1", numbers=("O2",)))
+    first = await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
+    assert await world.request(InvoiceIntent(1, "k1", numbers=("O1",))) == first
+    conflict = await world.request(InvoiceIntent(1, "k1", numbers=("O2",)))
     assert isinstance(conflict, Refused)
     assert conflict.code == "IDEMPOTENCY_CONFLICT"
     await world.stage.let_pass(MINUTE)
@@ -84,7 +86,7 @@ async def test_the_same_key_gets_the_first_answer_and_other_content_a_conflict(w
 async def test_too_little_left_is_refused_by_the_ledger_and_told(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1", 500))
     await world.stage.settle()
-    await world.request(Ask(1, "k1", amount_fen=501))
+    await world.request(InvoiceIntent(1, "k1", amount_fen=501))
     await world.stage.settle()
     (row,) = await world.rows("invoicing", "SELECT status, reason FROM request")
     assert tuple(row.values()) == ("refused", "INSUFFICIENT_INVOICEABLE")
@@ -95,9 +97,9 @@ async def test_too_little_left_is_refused_by_the_ledger_and_told(world: FlowWorl
 async def test_a_cancel_before_submission_voids_at_once_and_frees_the_amount(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1"))
     await world.stage.settle()
-    await world.request(Ask(1, "k1", numbers=("O1",)))
+    await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
     await world.stage.settle(without=("issue",))
-    assert await world.cancel(Cancel(1, 1)) == "voided"
+    assert await world.cancel(CancelIntent(1, 1)) == "voided"
     await world.stage.settle()
     assert await statuses(world) == ["voided"]
     (item,) = await world.rows("ledger", "SELECT invoiceable_fen, reserved_fen FROM item")
@@ -108,8 +110,8 @@ async def test_a_cancel_before_submission_voids_at_once_and_frees_the_amount(wor
 async def test_a_cancel_before_the_ledger_answered_gives_the_reservation_back(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1"))
     await world.stage.settle()
-    await world.request(Ask(1, "k1", numbers=("O1",)))
-    assert await world.cancel(Cancel(1, 1)) == "cancelling"
+    await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
+    assert await world.cancel(CancelIntent(1, 1)) == "cancelling"
     await world.stage.settle()
     assert await statuses(world) == ["voided"]
     (item,) = await world.rows("ledger", "SELECT invoiceable_fen, reserved_fen FROM item")
@@ -119,9 +121,9 @@ async def test_a_cancel_before_the_ledger_answered_gives_the_reservation_back(wo
 async def test_a_cancel_after_the_invoice_is_refused(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1"))
     await world.stage.settle()
-    await world.request(Ask(1, "k1", numbers=("O1",)))
+    await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
     await world.stage.let_pass(MINUTE)
-    refused = await world.cancel(Cancel(1, 1))
+    refused = await world.cancel(CancelIntent(1, 1))
     assert isinstance(refused, Refused)
     assert refused.code == "ALREADY_ISSUED"
 
@@ -130,7 +132,7 @@ async def test_a_failure_at_the_platform_frees_the_amount_and_is_told(world: Flo
     world.stage.publish(an_account(2, name="FAIL_BUYER_TAXNO 有限公司", at=NOW), source="/upstream/accounts")
     world.stage.publish(an_order("O1", account_id=2))
     await world.stage.settle()
-    await world.request(Ask(2, "k1", numbers=("O1",)))
+    await world.request(InvoiceIntent(2, "k1", numbers=("O1",)))
     await world.stage.let_pass(MINUTE)
     assert await statuses(world) == ["failed"]
     (item,) = await world.rows("ledger", "SELECT invoiceable_fen, reserved_fen FROM item")
@@ -142,7 +144,7 @@ async def test_a_closed_account_is_refused(world: FlowWorld) -> None:
     world.stage.publish(an_order("O1"))
     world.stage.publish(AccountClosed(account_id=1, occurred_at=NOW), source="/upstream/accounts")
     await world.stage.settle()
-    refused = await world.request(Ask(1, "k1", numbers=("O1",)))
+    refused = await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
     assert isinstance(refused, Refused)
     assert refused.code == "ACCOUNT_CLOSED"
 
@@ -150,6 +152,6 @@ async def test_a_closed_account_is_refused(world: FlowWorld) -> None:
 async def test_an_individual_gets_no_special_invoice(world: FlowWorld) -> None:
     world.stage.publish(an_account(3, "individual", "张三", at=NOW), source="/upstream/accounts")
     await world.stage.settle()
-    refused = await world.request(Ask(3, "k1", numbers=("O1",), kind="special"))
+    refused = await world.request(InvoiceIntent(3, "k1", numbers=("O1",), kind="special"))
     assert isinstance(refused, Refused)
     assert refused.code == "SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON"

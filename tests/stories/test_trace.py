@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from opentelemetry import trace
 
-from services.invoicing.domain.requests import Ask
+from services.invoicing.requests.intents import InvoiceIntent
 from shared.domain.calendar import SHANGHAI
 from shared.runtime import tracing
 from tests.support.databases import Databases
@@ -27,7 +27,7 @@ async def test_the_mail_belongs_to_the_trace_of_its_request(databases: Databases
         await world.stage.settle()
         with trace.get_tracer("test").start_as_current_span("POST /v1/invoice-requests"):
             trace_id = tracing.trace_id()
-            await world.request(Ask(1, "k1", numbers=("O1",)))
+            await world.request(InvoiceIntent(1, "k1", numbers=("O1",)))
         await world.stage.let_pass(timedelta(minutes=1))
         rows = await world.rows("notification", "SELECT channel, traceparent FROM notice ORDER BY channel")
         issued = [record for record in world.records("invoicing.events") if record.header("ce_type") == "InvoiceIssued"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,12 +13,18 @@ from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, Fault
 from deploy.sandbox.tax_platform.memory import Memory
 from deploy.verify.world import Row, Seen
-from services.invoicing.app import invoicing
-from services.invoicing.documents.document import Document
-from services.invoicing.documents.face import InvoiceFace
-from services.invoicing.domain.credit_notes import CreditAsk, TakenCredit
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.handlers import cancel_request, platform_called, request_credit_note, request_invoice
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.app import SUBMITTED, invoicing
+from services.invoicing.credit_notes.handlers import request_credit_note
+from services.invoicing.credit_notes.intents import AcceptedCreditNote, CreditNoteIntent
+from services.invoicing.invoice_files.face import InvoiceFace
+from services.invoicing.invoice_files.rendering.frames import RenderedFile
+from services.invoicing.issuing.handlers import cancel_request
+from services.invoicing.requests.handlers import request_invoice
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
+from services.invoicing.submissions.handlers import platform_called
+from services.invoicing.tax_platforms.routing import Platforms
 from services.ledger.app import build as ledger
 from services.notification.app import notification
 from services.notification.channels.port import Mail, SendAnswer, Sent, Sms
@@ -47,10 +54,12 @@ class _Open:
 class Faces(_Open):
     """Stands for the drawing process: the face as JSON, so that nothing is drawn ten thousand times."""
 
-    async def render(self, face: InvoiceFace) -> list[Document]:
+    async def render(self, face: InvoiceFace) -> list[RenderedFile]:
         content = json.dumps(asdict(face), default=str, ensure_ascii=False).encode()
         digest = hashlib.sha256(content).hexdigest()
-        return [Document(f"{face.number}.{form}", f"application/{form}", content, digest) for form in ("pdf", "xml")]
+        return [
+            RenderedFile(f"{face.number}.{form}", f"application/{form}", content, digest) for form in ("pdf", "xml")
+        ]
 
 
 @dataclass
@@ -80,7 +89,7 @@ class FlowWorld:
         self.stage = Stage(at, seed)
         self.storage = Memory()
         self.platform = Platform(self.storage, self.stage.clock.now, issue_delay_seconds)
-        self.direct = DirectTaxPlatform(self.platform, fault)
+        self.platforms = Platforms(usual=DirectTaxPlatform(self.platform, fault), by_legal_entity={})
         self.mailbox, self.phones = Mailbox(), Phones()
         self.logs: list[Path] = []
 
@@ -94,7 +103,7 @@ class FlowWorld:
         for service in (
             title(SETTINGS),
             ledger(SETTINGS),
-            invoicing(SETTINGS, self.direct, faces, objects),  # type: ignore[arg-type]
+            invoicing(SETTINGS, self.platforms, faces, objects),  # type: ignore[arg-type]
             notification(SETTINGS, self.mailbox, self.phones, objects),
         ):
             await self.stage.add(service, databases, kind)
@@ -105,22 +114,22 @@ class FlowWorld:
 
     # what goes in
 
-    async def request(self, ask: Ask) -> Taken | Refused:
+    async def request(self, ask: InvoiceIntent) -> AcceptedRequest | Refused:
         unseal = Sealer.from_setting(SETTINGS.sealing_key.get_secret_value()).unseal
 
-        async def handler(one: Ask, db: object, now: datetime) -> object:
+        async def handler(one: InvoiceIntent, db: object, now: datetime) -> object:
             return await request_invoice(one, db, now, unseal=unseal)  # type: ignore[arg-type]
 
         return await self.stage.processes["invoicing"].runtime.intent(handler, ask)  # type: ignore[arg-type]
 
-    async def cancel(self, ask: Cancel) -> str | Refused:
+    async def cancel(self, ask: CancelIntent) -> str | Refused:
         return await self.stage.processes["invoicing"].runtime.intent(cancel_request, ask)
 
-    async def credit(self, ask: CreditAsk) -> TakenCredit | Refused:
+    async def credit(self, ask: CreditNoteIntent) -> AcceptedCreditNote | Refused:
         return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, ask)
 
     async def call_back(self, serial: str) -> None:
-        await self.stage.processes["invoicing"].runtime.intent(platform_called, serial)
+        await self.stage.processes["invoicing"].runtime.intent(partial(platform_called, tables=SUBMITTED), serial)
 
     # what the checker sees
 

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask, Refused, Taken
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.domain.words import amount_in_words
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ class Crediting:
         order = {"account": "A1", "doc_id": f"OF-{name}", "cash_fen": said.get("gross_fen", plain_fen)}
         self.player.publish_order(order, self.player.start)
         await self.player.settle()
-        taken = await self.world.request(Ask(account_id, name, numbers=(order["doc_id"],), kind=said.get("type")))
-        assert isinstance(taken, Taken), taken
+        taken = await self.world.request(
+            InvoiceIntent(account_id, name, numbers=(order["doc_id"],), kind=said.get("type"))
+        )
+        assert isinstance(taken, AcceptedRequest), taken
         self.player.request_ids[name] = (account_id, taken.request_id)
         self.player.submitted.add(name)
         await self.player.settle(without=())
@@ -48,7 +51,7 @@ class Crediting:
             if form_number:  # one that was entered before is known, and stays as it was
                 gross_fen = -abs(event.get("form_gross_fen") or row["gross_fen"])
                 self.world.platform.enter_form(row["number"], form_number, gross_fen)
-            ask = CreditAsk(
+            ask = CreditNoteIntent(
                 account_id,
                 f"credit-{place}-{row['part_id']}",
                 row["number"],

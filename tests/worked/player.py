@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken, cancel_outcome
-from services.invoicing.domain.splitting import Started, split
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.issuing.splitting import split
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent, Started, cancel_outcome
 from services.ledger.balances import store as pages
 from services.ledger.balances.rules import balance, withdrawable_fen
 from services.ledger.reservations.rules import Decision, reserve
@@ -148,8 +150,8 @@ class Player:
         line = Line(subject="BJTECH_SERVICE", cash_fen=PLAIN_FEN)
         self.world.stage.publish(OrderPaid(account_id=OLD, number="OLD", occurred_at=self.start, lines=(line,)))
         await self.settle()
-        taken = await self.world.request(Ask(OLD, "old", numbers=("OLD",)))
-        assert isinstance(taken, Taken)
+        taken = await self.world.request(InvoiceIntent(OLD, "old", numbers=("OLD",)))
+        assert isinstance(taken, AcceptedRequest)
         await self.settle(without=())
         self._finish({row["serial"] for row in await self._parts(OLD, taken.request_id)}, "issued")
         await self.let_platform_be_asked()
@@ -157,7 +159,7 @@ class Player:
     async def _look_at_downloads(self) -> None:
         """Asked for as the gateway asks, now that the account is closed."""
         invoicing = self.world.stage.processes["invoicing"]
-        query = "SELECT name FROM document WHERE account_id = $1 AND name LIKE '%.pdf'"
+        query = "SELECT name FROM invoice_file WHERE account_id = $1 AND name LIKE '%.pdf'"
         for row in await self.world.rows("invoicing", query, OLD):
             async with asking_behind(invoicing.service, invoicing.database) as http:
                 answer = await http.get(f"/accounts/{OLD}/invoices/{row['name'].removesuffix('.pdf')}/files/pdf")
@@ -267,8 +269,8 @@ class Player:
         doc_id = f"DEFICIT-{place}"
         self.publish_order(event | {"doc_id": doc_id}, datetime.fromisoformat(event["at"]))
         await self.settle()
-        taken = await self.world.request(Ask(self._id(event), f"deficit-{place}", numbers=(doc_id,)))
-        assert isinstance(taken, Taken)
+        taken = await self.world.request(InvoiceIntent(self._id(event), f"deficit-{place}", numbers=(doc_id,)))
+        assert isinstance(taken, AcceptedRequest)
         await self.settle(without=())
         self._finish({row["serial"] for row in await self._parts(self._id(event), taken.request_id)}, "issued")
         await self.let_platform_be_asked()
@@ -290,7 +292,7 @@ class Player:
     async def _on_invoice_requested(self, _: int, event: dict[str, Any]) -> None:
         name = event["request_id"]
         await self._asked(
-            Ask(
+            InvoiceIntent(
                 self._id(event),
                 event.get("idempotency_key", name),
                 numbers=tuple(event.get("doc_ids", ())),
@@ -314,7 +316,7 @@ class Player:
         members = [number for name, number in self.played.accounts.items() if is_member(name)]
         return (self._id(event), *members) if event["account"] == MANAGING else ()
 
-    async def _asked(self, ask: Ask, name: str, account: str) -> None:
+    async def _asked(self, ask: InvoiceIntent, name: str, account: str) -> None:
         """By whatever way, the answer is the ledger's or our own refusal."""
         answer = await self.world.request(ask)
         if isinstance(answer, Refused):
@@ -336,7 +338,7 @@ class Player:
 
     async def _on_deficit_offset_requested(self, place: int, event: dict[str, Any]) -> None:
         await self._asked(
-            Ask(
+            InvoiceIntent(
                 self._id(event),
                 f"offset-{place}",
                 numbers=tuple(event["doc_ids"]),
@@ -349,7 +351,7 @@ class Player:
         )
 
     async def _on_invoice_cancel_requested(self, _: int, event: dict[str, Any]) -> None:
-        answer = await self.world.cancel(Cancel(*self.request_ids[event["request_id"]]))
+        answer = await self.world.cancel(CancelIntent(*self.request_ids[event["request_id"]]))
         if isinstance(answer, Refused):
             self.played.errors.append({**answer.detail, "code": answer.code, "request_id": event["request_id"]})
 

@@ -3,13 +3,22 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from deploy.sandbox.tax_platform.core import Platform
-from deploy.sandbox.tax_platform.records import Answer as Told
-from services.invoicing.adapters.port import Answer, BlueOrder, RedOrder, Unknown
-from services.invoicing.adapters.tax_platform import heard, understood
+from deploy.sandbox.tax_platform.records import Answer
+from services.invoicing.tax_platforms.adapters.http_json import answers
+from services.invoicing.tax_platforms.port import (
+    BlueDraft,
+    CancelAnswer,
+    QueryAnswer,
+    QuotaAnswer,
+    RedDraft,
+    SubmitAnswer,
+    Unknown,
+)
 
+A = TypeVar("A")
 Fault = Callable[[], str]
 """Says what goes wrong with the next call: "" nothing; "lose_request", "lose_answer", "error_5xx", "slow" as over HTTP."""
 WITHOUT_EFFECT = ("lose_request", "error_5xx")
@@ -34,28 +43,28 @@ class DirectTaxPlatform:
     ) -> None:
         pass
 
-    async def submit(self, order: BlueOrder) -> Answer:
-        content = asdict(order)
+    async def submit(self, draft: BlueDraft) -> SubmitAnswer:
+        content = asdict(draft)
         fault = self._fault() or self._platform.wire_fault(content)
-        return self._heard(fault, lambda: self._platform.submit(content))
+        return self._answered(answers.to_submission, fault, lambda: self._platform.submit(content))
 
-    async def submit_red(self, order: RedOrder) -> Answer:
-        content = asdict(order)
+    async def submit_red(self, draft: RedDraft) -> SubmitAnswer:
+        content = asdict(draft)
         fault = self._fault() or self._platform.wire_fault(content)
-        return self._heard(fault, lambda: self._platform.submit_red(content))
+        return self._answered(answers.to_submission, fault, lambda: self._platform.submit_red(content))
 
-    async def query(self, serial: str) -> Answer:
-        return self._heard(self._fault(), lambda: self._platform.query(serial))
+    async def query(self, serial: str) -> QueryAnswer:
+        return self._answered(answers.to_query, self._fault(), lambda: self._platform.query(serial))
 
-    async def cancel(self, serial: str) -> Answer:
-        return heard(self._heard(self._fault(), lambda: self._platform.cancel(serial)))
+    async def cancel(self, serial: str) -> CancelAnswer:
+        return self._answered(answers.to_cancel, self._fault(), lambda: self._platform.cancel(serial))
 
-    async def quota(self, tax_id: str, month: str) -> Answer:
-        return self._heard(self._fault(), lambda: self._platform.quota(tax_id, month))
+    async def quota(self, tax_id: str, month: str) -> QuotaAnswer:
+        return self._answered(answers.to_quota, self._fault(), lambda: self._platform.quota(tax_id, month))
 
-    def _heard(self, fault: str, act: Callable[[], Told]) -> Answer:
+    def _answered(self, read: Callable[[object], A], fault: str, act: Callable[[], Answer]) -> A | Unknown:
         """A caller that waits no longer than for the other faults hears nothing of a slow answer either."""
         if fault in WITHOUT_EFFECT:
             return Unknown("the request was lost")
-        told = act()
-        return Unknown("the answer was lost") if fault else understood(told)
+        answer = act()
+        return Unknown("the answer was lost") if fault else read(answer)

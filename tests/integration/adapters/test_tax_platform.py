@@ -6,7 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from services.invoicing.adapters.port import (
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
+from services.invoicing.tax_platforms.port import (
+    QUOTA_EXCEEDED,
     Accepted,
     Answer,
     CancelHeard,
@@ -21,14 +23,12 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform
-from services.invoicing.domain.parts import QUOTA_EXCEEDED
 from shared.domain.calendar import SHANGHAI
 from tests.integration.adapters.examples import DRAFT, SELLER, SERIAL
 from tests.integration.adapters.sandbox import Start
 
 
-async def settled(platform: HttpTaxPlatform, serial: str = SERIAL) -> Answer:
+async def settled(platform: HttpJsonPlatform, serial: str = SERIAL) -> Answer:
     """The platform's last word: asked until it is no longer at work."""
     async with asyncio.timeout(20):
         while True:
@@ -40,7 +40,7 @@ async def settled(platform: HttpTaxPlatform, serial: str = SERIAL) -> Answer:
 
 async def test_a_draft_becomes_an_invoice_and_the_log_shows_both(start: Start) -> None:
     sandbox = await start("tax_platform")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.query(SERIAL) == NotFound()
         assert await platform.submit(DRAFT) == Accepted()
         assert await platform.submit(DRAFT) == Duplicate()
@@ -62,7 +62,7 @@ async def test_a_draft_becomes_an_invoice_and_the_log_shows_both(start: Start) -
 
 async def test_a_refused_buyer_fails_for_good(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(replace(DRAFT, buyer=Party("FAIL_BUYER_TAXNO 公司", "1"))) == Accepted()
         assert await settled(platform) == Failed("BUYER_TAX_ID", "购方税号有误")
 
@@ -72,7 +72,7 @@ async def test_a_kill_after_the_acceptance_loses_nothing(start: Start, delay: st
     """Killed while invoices are in work, and again once they are issued: no draft, number or log row is lost or doubled."""
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS=delay)
     serials = [f"S{number:019d}" for number in range(8)]
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         accepted = [await platform.submit(replace(DRAFT, serial=serial)) for serial in serials]
         assert accepted == [Accepted()] * len(serials)
         sandbox.kill()
@@ -96,7 +96,7 @@ async def test_a_kill_after_the_acceptance_loses_nothing(start: Start, delay: st
 async def test_a_call_without_an_answer_is_unknown_and_the_query_tells(start: Start, fault: str, found: type) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     assert (await sandbox.post("/ops/faults", [fault])).status_code == 200
-    async with HttpTaxPlatform(sandbox.url, call_seconds=1.0) as platform:
+    async with HttpJsonPlatform(sandbox.url, call_seconds=1.0) as platform:
         assert isinstance(await platform.submit(DRAFT), Unknown)
         assert isinstance(await settled(platform), found)
 
@@ -104,7 +104,7 @@ async def test_a_call_without_an_answer_is_unknown_and_the_query_tells(start: St
 async def test_faults_hit_any_call_and_unknown_ones_are_refused(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     assert (await sandbox.post("/ops/faults", ["lose_answer", "nonsense"])).status_code == 422
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(DRAFT) == Accepted()
         await sandbox.post("/ops/faults", ["lose_answer", "error_5xx"])
         assert isinstance(await platform.query(SERIAL), Unknown)
@@ -114,7 +114,7 @@ async def test_faults_hit_any_call_and_unknown_ones_are_refused(start: Start) ->
 
 async def test_a_cancel_ends_what_is_in_work(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="60")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert await platform.submit(DRAFT) == Accepted()
         assert await platform.cancel(SERIAL) == CancelHeard()
         assert await platform.query(SERIAL) == Cancelled()
@@ -122,7 +122,7 @@ async def test_a_cancel_ends_what_is_in_work(start: Start) -> None:
 
 async def test_a_cancel_that_comes_too_late_is_heard_and_the_invoice_stays(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         await platform.submit(DRAFT)
         assert isinstance(await settled(platform), Issued)
         assert await platform.cancel(SERIAL) == CancelHeard()
@@ -134,7 +134,7 @@ async def test_a_cancel_that_comes_too_late_is_heard_and_the_invoice_stays(start
 async def test_a_quota_is_told_kept_over_a_kill_and_refuses_what_is_too_much(start: Start) -> None:
     sandbox = await start("tax_platform", ISSUE_DELAY_SECONDS="0")
     month = f"{datetime.now(SHANGHAI):%Y%m}"
-    async with HttpTaxPlatform(sandbox.url) as platform:
+    async with HttpJsonPlatform(sandbox.url) as platform:
         assert isinstance(await platform.quota(SELLER.tax_id, month), QuotaTold)
         await sandbox.post(f"/ops/quotas/{SELLER.tax_id}/{month}", {"limit_net_fen": 15_000, "used_net_fen": 0})
         assert await platform.submit(DRAFT) == Accepted()

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deploy.local.ports import LOOPBACK, Ports
-from services.invoicing.adapters.port import Issued, Unknown
-from services.invoicing.adapters.tax_platform import HttpTaxPlatform
+from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
+from services.invoicing.tax_platforms.port import Issued, Unknown
 from tests.integration.adapters.bad_servers import Serve, resets, says, somebody, trickles
 from tests.integration.adapters.examples import DRAFT, SERIAL
 
@@ -50,26 +50,26 @@ GARBAGE = [
 
 @pytest.mark.parametrize("content", GARBAGE, ids=lambda content: repr(content[:40]))
 async def test_an_answer_that_cannot_be_understood_is_unknown(content: bytes) -> None:
-    async with somebody(says(content)) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content)) as url, HttpJsonPlatform(url) as platform:
         assert isinstance(await platform.query(SERIAL), Unknown)
         assert isinstance(await platform.submit(DRAFT), Unknown)
 
 
 async def test_an_answer_in_the_agreed_words_is_understood() -> None:
     content = json.dumps(AN_INVOICE).encode()
-    async with somebody(says(content)) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content)) as url, HttpJsonPlatform(url) as platform:
         assert isinstance(await platform.query(SERIAL), Issued)
-    async with somebody(says(content, "502 Bad Gateway")) as url, HttpTaxPlatform(url) as platform:
+    async with somebody(says(content, "502 Bad Gateway")) as url, HttpJsonPlatform(url) as platform:
         assert await platform.query(SERIAL) == Unknown("HTTP 502")
 
 
 @pytest.mark.parametrize("serve", [trickles, resets])
 async def test_a_connection_that_breaks_off_or_dawdles_is_unknown(serve: Serve) -> None:
-    async with somebody(serve) as url, HttpTaxPlatform(url, call_seconds=0.5) as platform:
+    async with somebody(serve) as url, HttpJsonPlatform(url, call_seconds=0.5) as platform:
         assert isinstance(await platform.query(SERIAL), Unknown)
 
 
 async def test_a_platform_that_is_away_is_unknown(ports: Ports) -> None:
     (port,) = ports.any_free(1)
-    async with HttpTaxPlatform(f"http://{LOOPBACK}:{port}") as platform:
+    async with HttpJsonPlatform(f"http://{LOOPBACK}:{port}") as platform:
         assert isinstance(await platform.submit(DRAFT), Unknown)

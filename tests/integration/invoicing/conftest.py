@@ -23,6 +23,6 @@ async def desk(open_database: OpenDatabase) -> Desk:
 @pytest.fixture
 async def api(desk: Desk, tmp_path: Path) -> AsyncIterator[str]:
     """The address of the service over this desk's database."""
-    service = invoicing(SETTINGS, FlowWorld(NOW).direct, None, ObjectStore(tmp_path.as_uri()))  # type: ignore[arg-type]
+    service = invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(tmp_path.as_uri()))  # type: ignore[arg-type]
     async with serving(app_of(service, desk.database)) as url:
         yield url

@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.invoicing import handlers
-from services.invoicing.adapters.port import Answer, QuotaTold, Unknown
-from services.invoicing.domain.documents import DocumentJob, Made
-from services.invoicing.domain.parts import Claimed
-from services.invoicing.domain.requests import Ask, Cancel, Refused, Taken
-from services.invoicing.store import claims, documents, quotas
+from services.invoicing.accounts import handlers as accounts
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.app import SUBMITTED
+from services.invoicing.invoice_files import handlers as invoice_files
+from services.invoicing.invoice_files import store as files
+from services.invoicing.invoice_files.rules import FilesDelayed, FilesMade, InvoiceFileJob
+from services.invoicing.issuing import claims
+from services.invoicing.issuing import handlers as issuing
+from services.invoicing.issuing import store as parts
+from services.invoicing.issuing.rules import ClaimedPart
+from services.invoicing.quotas import store as quotas
+from services.invoicing.requests import handlers as requests
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.rules import CancelIntent
+from services.invoicing.submissions.handlers import platform_called
+from services.invoicing.tax_platforms.port import Answer, QuotaTold, Unknown
 from shared.contracts.accounts import Registration
 from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
 from shared.contracts.message import Message
@@ -65,11 +75,11 @@ class Desk:
         async with self.database.transaction() as db:
             for fact in facts:
                 if isinstance(fact, SealingKeyIssued):
-                    await handlers.sealing_key_issued(fact, db, NOW)
+                    await accounts.sealing_key_issued(fact, db, NOW)
                 elif isinstance(fact, TitleChanged):
-                    await handlers.title_changed(fact, db, NOW)
+                    await accounts.title_changed(fact, db, NOW)
                 else:
-                    await handlers.account_status_changed(fact, db, NOW)
+                    await accounts.account_status_changed(fact, db, NOW)
 
     async def knows(self, account_id: int = 1, kind: str = "enterprise", **changed: str | None) -> None:
         """An open account with a complete title, or with one field of it changed."""
@@ -88,44 +98,49 @@ class Desk:
             account_id=1, request_id=request_id, reservation_id=request_id, groups=groups, total_fen=sum(amounts_fen)
         )
         async with self.database.transaction() as db:
-            return await handlers.balance_reserved(fact, db, NOW, catalogue=CATALOGUE)
+            return await issuing.balance_reserved(fact, db, NOW, catalogue=CATALOGUE)
 
     async def ledger_refused(self, request_id: int) -> list[Message]:
         detail: dict[str, int | str] = {"need_fen": 2, "have_fen": 1, "shortfall_fen": 1}
         fact = ReservationRefused(account_id=1, request_id=request_id, reason="INSUFFICIENT_INVOICEABLE", detail=detail)
         async with self.database.transaction() as db:
-            return await handlers.reservation_refused(fact, db, NOW)
+            return await requests.reservation_refused(fact, db, NOW)
 
     # what a customer asks
 
-    async def asked(self, ask: Ask) -> tuple[Taken | Refused, list[Message]]:
+    async def asked(self, ask: InvoiceIntent) -> tuple[AcceptedRequest | Refused, list[Message]]:
         async with self.database.transaction() as db:
-            return await handlers.request_invoice(ask, db, NOW, unseal=SEALER.unseal)
+            return await requests.request_invoice(ask, db, NOW, unseal=SEALER.unseal)
 
     async def taken(self, key: str = "k1") -> int:
-        answer, _ = await self.asked(Ask(1, key, numbers=("O1",)))
-        assert isinstance(answer, Taken), answer
+        answer, _ = await self.asked(InvoiceIntent(1, key, numbers=("O1",)))
+        assert isinstance(answer, AcceptedRequest), answer
         return answer.request_id
 
     async def cancelled(self, request_id: int) -> tuple[str | Refused, list[Message]]:
         """With the rights of whoever acts for a customer."""
         async with self.database.transaction(account_id=1) as db:
-            return await handlers.cancel_request(Cancel(1, request_id), db, NOW)
+            return await issuing.cancel_request(CancelIntent(1, request_id), db, NOW)
 
     # what the workers do
 
-    async def claim(self, at: datetime = NOW) -> Claimed | None:
+    async def claim(self, at: datetime = NOW) -> ClaimedPart | None:
         async with self.database.transaction() as db:
             return await claims.claim_due(db, at, at)
 
-    async def claimed(self, at: datetime = NOW) -> Claimed:
+    async def claimed(self, at: datetime = NOW) -> ClaimedPart:
         part = await self.claim(at)
         assert part is not None
         return part
 
-    async def came(self, part: Claimed, answer: Answer) -> list[Message]:
+    async def came(self, part: ClaimedPart, answer: Answer) -> list[Message]:
         async with self.database.transaction() as db:
-            return await handlers.platform_answered(part, answer, db, NOW)
+            return await issuing.part_answered(part, answer, db, NOW)
+
+    async def called_back(self, serial: str) -> None:
+        """The platform speaks of a serial by itself."""
+        async with self.database.transaction() as db:
+            await platform_called(serial, db, NOW, tables=SUBMITTED)
 
     async def queued_part(self, gross_fen: int = 106_000) -> int:
         """A request with one part in the queue."""
@@ -140,14 +155,14 @@ class Desk:
         if asked is not None:
             async with self.database.transaction() as db:
                 answer = Unknown("timeout") if limit_net_fen is None else QuotaTold(limit_net_fen, used_net_fen)
-                await handlers.quota_told(asked, answer, db, at)
+                await issuing.quota_answered(asked, answer, db, at)
         return asked is not None
 
     async def looked(self, at: datetime = NOW) -> list[Message] | None:
         """What is said of the next part that waits for quota; None when none is to look."""
         async with self.database.transaction() as db:
-            part = await quotas.next_waiting(db, at, at)
-            return None if part is None else await handlers.quota_looked_for(part, db, at)
+            part = await parts.next_waiting(db, at, at)
+            return None if part is None else await issuing.quota_looked_for(part, db, at)
 
     async def quota(self) -> list[tuple[str, int | None, int, int, int]]:
         """Month, limit, other, held, issued."""
@@ -155,13 +170,13 @@ class Desk:
         names = ("month", "limit_net_fen", "other_net_fen", "held_net_fen", "issued_net_fen")
         return [tuple(row[name] for name in names) for row in rows]
 
-    async def job(self, at: datetime = NOW) -> DocumentJob | None:
+    async def job(self, at: datetime = NOW) -> InvoiceFileJob | None:
         async with self.database.transaction() as db:
-            return await documents.claim_due(db, at, at)
+            return await files.claim_due(db, at, at)
 
-    async def made(self, job: DocumentJob, made: Made) -> list[Message]:
+    async def made(self, job: InvoiceFileJob, made: FilesMade | FilesDelayed) -> list[Message]:
         async with self.database.transaction() as db:
-            return await handlers.documents_made(job, made, db, NOW)
+            return await invoice_files.files_answered(job, made, db, NOW)
 
     # what can be seen
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.demo.client import eventually
 from deploy.sandbox.tax_platform.callbacks import Callbacks
-from services.invoicing.adapters.port import Unknown
+from services.invoicing.tax_platforms.port import Unknown
 from tests.integration.invoicing.desk import Desk
 from tests.support.world import SETTINGS
 

@@ -5,8 +5,13 @@ import asyncio
 import pytest
 
 from deploy.demo.client import eventually
-from services.invoicing import handlers
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing import handlers
+from services.invoicing.issuing import store as parts
+from services.invoicing.issuing.rules import ClaimedPart
+from services.invoicing.requests import store as requests
+from services.invoicing.requests.rules import CancelIntent
+from services.invoicing.submissions.rules import LEASE_SECONDS
+from services.invoicing.tax_platforms.port import (
     Accepted,
     Answer,
     CancelHeard,
@@ -16,9 +21,6 @@ from services.invoicing.adapters.port import (
     Processing,
     Unknown,
 )
-from services.invoicing.domain.parts import LEASE_SECONDS, Claimed
-from services.invoicing.domain.requests import Cancel
-from services.invoicing.store import parts, requests
 from shared.contracts.ledger import ReservationImpaired
 from shared.contracts.message import Message
 from tests.integration.invoicing.desk import NOW, Desk, after, names
@@ -45,7 +47,7 @@ async def impaired(desk: Desk, request_id: int) -> list[Message]:
 
 async def steps(desk: Desk, *answers: Answer) -> list[str]:
     """What a worker does, one due step after another, when it hears these answers."""
-    done = []
+    done: list[str] = []
     for number, answer in enumerate(answers, 1):
         claimed = await desk.claimed(after(number * LONG))
         done.append(claimed.step)
@@ -68,10 +70,10 @@ async def test_a_cancel_and_an_answer_at_the_same_moment_wait_for_each_other_and
     """The answer comes while the cancel has the request and not yet its parts."""
     claimed = await desk.claimed(after(LONG))
     async with desk.database.transaction() as cancelling:
-        status = await requests.wish_cancel(cancelling, Cancel(1, submitted))
+        status = await requests.wish_cancel(cancelling, CancelIntent(1, submitted))
         answering = asyncio.create_task(desk.came(claimed, ISSUED))
         await eventually("somebody who waits", lambda: desk.rows("SELECT FROM pg_locks WHERE NOT granted"))
-        await parts.hurry(cancelling, Cancel(1, submitted))
+        await parts.make_due_now(cancelling, CancelIntent(1, submitted))
     assert (status, names(await answering)) == ("invoicing", ["InvoiceIssued", "RequestClosed"])
 
 
@@ -134,5 +136,5 @@ async def test_the_first_reason_stays(desk: Desk, submitted: int) -> None:
 async def test_two_workers_do_not_both_ask(desk: Desk, submitted: int) -> None:
     await desk.cancelled(submitted)
     claimed = await desk.claimed()
-    assert isinstance(claimed, Claimed)
+    assert isinstance(claimed, ClaimedPart)
     assert await desk.claim() is None

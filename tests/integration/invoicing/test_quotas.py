@@ -6,8 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.invoicing import handlers
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing import handlers
+from services.invoicing.issuing.rules import ClaimedPart
+from services.invoicing.quotas import store as quotas
+from services.invoicing.quotas.rules import LOOK_SECONDS
+from services.invoicing.requests.rules import CancelIntent
+from services.invoicing.tax_platforms.port import (
+    QUOTA_EXCEEDED,
     Accepted,
     Answer,
     CancelHeard,
@@ -19,10 +24,6 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.domain.parts import QUOTA_EXCEEDED, Claimed
-from services.invoicing.domain.quotas import LOOK_SECONDS
-from services.invoicing.domain.requests import Cancel
-from services.invoicing.store import quotas
 from shared.contracts.invoicing import PartWaitsForQuota
 from shared.domain.calendar import SHANGHAI
 from tests.integration.invoicing.desk import NOW, Desk, after, names
@@ -46,7 +47,7 @@ async def short(desk: Desk, left_net_fen: int = NET - 1) -> int:
     return request_id
 
 
-async def parted(desk: Desk) -> Claimed:
+async def parted(desk: Desk) -> ClaimedPart:
     await desk.queued_part()
     return await desk.claimed()
 
@@ -96,7 +97,7 @@ async def test_what_was_asked_about_again_meanwhile_is_left_to_the_later_answer(
     assert first is not None
     assert await desk.told_quota(3 * NET, at=LATER)
     async with desk.database.transaction() as db:
-        await handlers.quota_told(first, QuotaTold(NET, 0), db, NOW)
+        await handlers.quota_answered(first, QuotaTold(NET, 0), db, NOW)
     assert (await desk.quota())[0][1] == 3 * NET
 
 
@@ -283,7 +284,7 @@ async def test_a_wish_to_cancel_that_comes_while_the_part_is_claimed_is_seen(des
     await desk.came(part, Unknown("timeout"))
     await desk.came(await desk.claimed(after(2)), NotFound())
     async with desk.database.transaction(account_id=1) as db:
-        await handlers.cancel_request(Cancel(1, part.request_id), db, NOW)
+        await handlers.cancel_request(CancelIntent(1, part.request_id), db, NOW)
         assert await desk.claim(after(3)) is None, "its row is passed over"
     assert (await desk.claimed(after(3))).step == "query"
 

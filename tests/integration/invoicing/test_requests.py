@@ -6,7 +6,8 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from services.invoicing.domain.requests import Ask, Refused, Taken
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.contracts.ledger import ReserveBalance
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
 from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names
@@ -15,10 +16,10 @@ from tests.support.world import an_account
 
 pytestmark = pytest.mark.database
 
-ORDERS = Ask(1, "k1", numbers=("O1", "O2"))
+ORDERS = InvoiceIntent(1, "k1", numbers=("O1", "O2"))
 
 
-async def refusal(desk: Desk, ask: Ask) -> str:
+async def refusal(desk: Desk, ask: InvoiceIntent) -> str:
     answer, messages = await desk.asked(ask)
     assert isinstance(answer, Refused), answer
     assert messages == []
@@ -28,7 +29,7 @@ async def refusal(desk: Desk, ask: Ask) -> str:
 
 async def test_a_request_is_stored_with_its_title_and_its_balance_asked_for(desk: Desk) -> None:
     answer, messages = await desk.asked(replace(ORDERS, remark="第一季度", subject="ALIYUN_SERVICE"))
-    assert isinstance(answer, Taken)
+    assert isinstance(answer, AcceptedRequest)
     assert names(messages) == ["InvoiceRequested", "ReserveBalance"]
     ask = messages[1]
     assert isinstance(ask, ReserveBalance)
@@ -51,13 +52,13 @@ async def test_a_request_is_stored_with_its_title_and_its_balance_asked_for(desk
 @pytest.mark.parametrize(
     ("ask", "method"),
     [
-        (Ask(1, "k", numbers=("O1",)), "by_order"),
-        (Ask(1, "k", cycles=("202603",)), "by_monthly_bill"),
-        (Ask(1, "k", amount_fen=5), "by_amount"),
+        (InvoiceIntent(1, "k", numbers=("O1",)), "by_order"),
+        (InvoiceIntent(1, "k", cycles=("202603",)), "by_monthly_bill"),
+        (InvoiceIntent(1, "k", amount_fen=5), "by_amount"),
     ],
     ids=["order", "month", "amount"],
 )
-async def test_the_method_follows_from_what_was_selected(ask: Ask, method: str, desk: Desk) -> None:
+async def test_the_method_follows_from_what_was_selected(ask: InvoiceIntent, method: str, desk: Desk) -> None:
     await desk.asked(ask)
     assert await desk.rows("SELECT method FROM request") == [{"method": method}]
 
@@ -71,7 +72,7 @@ async def test_the_same_key_repeats_the_first_answer_and_asks_the_ledger_once(de
 
 async def test_the_same_key_with_other_content_is_a_conflict_that_names_the_first(desk: Desk) -> None:
     request_id = await desk.taken()
-    answer, messages = await desk.asked(Ask(1, "k1", numbers=("O2",)))
+    answer, messages = await desk.asked(InvoiceIntent(1, "k1", numbers=("O2",)))
     assert isinstance(answer, Refused)
     assert (answer.code, answer.detail["request_id"], messages) == ("IDEMPOTENCY_CONFLICT", request_id, [])
 
@@ -80,8 +81,8 @@ async def test_the_same_key_of_two_accounts_is_two_keys(desk: Desk) -> None:
     await desk.knows(2)
     one, _ = await desk.asked(ORDERS)
     other, _ = await desk.asked(replace(ORDERS, account_id=2))
-    assert isinstance(one, Taken)
-    assert isinstance(other, Taken)
+    assert isinstance(one, AcceptedRequest)
+    assert isinstance(other, AcceptedRequest)
     assert one != other
 
 
@@ -95,8 +96,8 @@ async def test_ten_at_once_under_one_key_are_one_request(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changed", "ask", "code"),
     [
-        ({}, Ask(1, "k"), "NOTHING_SELECTED"),
-        ({}, Ask(404, "k", numbers=("O1",)), "NO_ACTIVE_TITLE"),
+        ({}, InvoiceIntent(1, "k"), "NOTHING_SELECTED"),
+        ({}, InvoiceIntent(404, "k", numbers=("O1",)), "NO_ACTIVE_TITLE"),
         ({"bank_name": None}, replace(ORDERS, kind="special"), "TITLE_INCOMPLETE_FOR_SPECIAL"),
         ({"tax_id": "913301060000000010"}, ORDERS, "BAD_TAX_ID"),
         ({}, replace(ORDERS, remark="x" * 201), "REMARK_TOO_LONG"),
@@ -105,7 +106,7 @@ async def test_ten_at_once_under_one_key_are_one_request(desk: Desk) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_what_may_not_be_asked_is_refused_before_anything_is_stored(
-    changed: dict[str, str | None], ask: Ask, code: str, desk: Desk
+    changed: dict[str, str | None], ask: InvoiceIntent, code: str, desk: Desk
 ) -> None:
     await desk.knows(1)
     registration = an_account(1, at=NOW).registration.model_copy(update=changed)
@@ -115,13 +116,13 @@ async def test_what_may_not_be_asked_is_refused_before_anything_is_stored(
 
 async def test_a_natural_person_gets_no_special_invoice(desk: Desk) -> None:
     await desk.knows(2, "individual", name="个人")
-    ask = Ask(2, "k", numbers=("O1",), kind="special")
+    ask = InvoiceIntent(2, "k", numbers=("O1",), kind="special")
     assert await refusal(desk, ask) == "SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON"
 
 
 async def test_of_several_reasons_the_first_of_a_fixed_order_is_named(desk: Desk) -> None:
     """Each step mends what the last one named."""
-    ask = Ask(2, "k", kind="special", remark="a<b" + "x" * 200)
+    ask = InvoiceIntent(2, "k", kind="special", remark="a<b" + "x" * 200)
     await desk.heard(AccountStatusChanged(account_id=2, version=1, status="closed"))
     assert await refusal(desk, ask) == "ACCOUNT_CLOSED"
     await desk.heard(AccountStatusChanged(account_id=2, version=2, status="open"))
@@ -135,12 +136,12 @@ async def test_of_several_reasons_the_first_of_a_fixed_order_is_named(desk: Desk
     await desk.heard(a_title(an_account(2, at=NOW).registration, 2, version=2))
     assert await refusal(desk, ask) == "REMARK_TOO_LONG"
     assert await refusal(desk, replace(ask, remark="a<b")) == "REMARK_BAD_CHARACTER"
-    assert isinstance((await desk.asked(replace(ask, remark="")))[0], Taken)
+    assert isinstance((await desk.asked(replace(ask, remark="")))[0], AcceptedRequest)
 
 
 async def test_a_missing_field_of_a_special_invoice_is_named_as_it_is_on_the_title_page(desk: Desk) -> None:
     await desk.knows(2, address=None, bank_account=None)
-    answer, _ = await desk.asked(Ask(2, "k", numbers=("O1",), kind="special"))
+    answer, _ = await desk.asked(InvoiceIntent(2, "k", numbers=("O1",), kind="special"))
     assert isinstance(answer, Refused)
     assert answer.detail == {"missing": ["bank_account", "registered_address"]}
 

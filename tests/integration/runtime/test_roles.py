@@ -25,8 +25,8 @@ FOLDERS = {
     "notification": NOTIFICATION,
     "gateway": GATEWAY,
 }
-GROWING = [(name, table) for name, folder in FOLDERS.items() for file in migrations.files_of(folder)
-    for table in migrations.append_only(file)]  # fmt: skip
+GROWING = [(name, table) for name, folder in FOLDERS.items()
+    for table in migrations.append_only(migrations.files_of(folder))]  # fmt: skip
 ACCOUNT_TABLES = """
     SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'account_id'
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from deploy.verify.__main__ import CHECKS, violations
-from services.invoicing.domain.credit_notes import CreditAsk
-from services.invoicing.domain.requests import Ask
+from services.invoicing.credit_notes.intents import CreditNoteIntent
+from services.invoicing.requests.intents import InvoiceIntent
 from shared.contracts.accounts import CashToppedUp
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.transport import Outgoing
@@ -95,11 +95,11 @@ async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[FlowWorld
     flow.stage.publish(an_order("O3", 700))
     flow.stage.publish(a_refund("F2", of="O2", cash_fen=1))
     await flow.stage.settle()
-    await flow.request(Ask(1, "k1", numbers=("O1",)))
-    await flow.request(Ask(1, "k3", numbers=("O3",)))
+    await flow.request(InvoiceIntent(1, "k1", numbers=("O1",)))
+    await flow.request(InvoiceIntent(1, "k3", numbers=("O3",)))
     await flow.stage.let_pass(timedelta(minutes=2))
     (credited,) = [row["number"] for row in flow.platform_log if row["event"] == "issued" and row["gross_fen"] == 700]
-    await flow.credit(CreditAsk(1, "c1", credited))
+    await flow.credit(CreditNoteIntent(1, "c1", credited))
     await flow.stage.let_pass(timedelta(minutes=2))
     assert await violations(flow) == {}
     yield flow

@@ -10,10 +10,10 @@ from typing import Any
 from lxml import etree
 from pypdf import PdfReader
 
-from services.invoicing.documents.face import FaceLine, InvoiceFace, Party
+from services.invoicing.invoice_files.face import FaceLine, FaceParty, InvoiceFace
 
 NUMBER = "26332000000123456789"
-SELLER = Party(
+SELLER = FaceParty(
     "阿里云计算有限公司",
     "91330106673959654P",
     address="杭州市西湖区三墩镇灯彩街1008号云谷园区1-2-A06室",
@@ -21,7 +21,7 @@ SELLER = Party(
     bank_name="招商银行杭州高新支行",
     bank_account="571905493610702",
 )
-BUYER = Party("北京示例智能科技有限公司", "91110108769914581E")
+BUYER = FaceParty("北京示例智能科技有限公司", "91110108769914581E")
 LINE = FaceLine(
     name="*生产生活服务*软件服务费",
     net_fen=120_000,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from services.invoicing.documents.face import InvoiceFace, Party
-from services.invoicing.documents.pdf import HEIGHT, WIDTH, invoice_pdf
-from services.invoicing.documents.typeface import OWN, OWN_FONT, Typeface, typeface
+from services.invoicing.invoice_files.face import FaceParty, InvoiceFace
+from services.invoicing.invoice_files.rendering.pdf import HEIGHT, WIDTH, invoice_pdf
+from services.invoicing.invoice_files.rendering.typeface import OWN, OWN_FONT, Typeface, typeface
 from tests.unit.documents.faces import BUYER, LINE, NUMBER, SELLER, a_face, pages_of, red, some_lines, text_of
 
 
@@ -136,13 +136,13 @@ def test_everything_the_tax_platform_accepts_has_a_glyph() -> None:
     "name", ["𠅤𬱖龑䶮堃", "臺灣積體電路製造股份有限公司", "Société Générale Ünïted", "株式会社ぁヴ"]
 )
 def test_rare_traditional_and_foreign_names_are_printed_and_can_be_copied(name: str) -> None:
-    face = a_face(buyer=Party(name))
+    face = a_face(buyer=FaceParty(name))
     assert missing(face) == set()
     assert name.replace(" ", "") in drawn(face)
 
 
 def test_a_missing_glyph_is_reported_and_shown_as_missing() -> None:
-    face = a_face(buyer=Party("张𱁬😀公司"))
+    face = a_face(buyer=FaceParty("张𱁬😀公司"))
     assert missing(face) == {"𱁬", "😀"}
     assert "张〓〓公司" in drawn(face)
 
@@ -159,7 +159,7 @@ def other_typeface(tmp_path: Path) -> Iterator[Typeface]:
 
 
 def test_a_configured_full_font_fills_in(other_typeface: Typeface) -> None:
-    content, lacking = invoice_pdf(a_face(buyer=Party("龑氏公司")), other_typeface)
+    content, lacking = invoice_pdf(a_face(buyer=FaceParty("龑氏公司")), other_typeface)
     assert lacking == frozenset()
     assert "名称：龑氏公司" in text_of(content)
     assert any(font["/BaseFont"].endswith("+FullNotoSansSC-Regular") for font in fonts_of(content))
@@ -186,8 +186,8 @@ def test_hostile_and_endless_text_neither_breaks_the_page_nor_leaves_it(text: st
     face = a_face(
         line,
         line,
-        buyer=Party(text, text),
-        seller=Party(text, text),
+        buyer=FaceParty(text, text),
+        seller=FaceParty(text, text),
         remark=f"{text}\n{text}",
         drawer=text,
         specimen=False,
@@ -203,7 +203,7 @@ def test_hostile_and_endless_text_neither_breaks_the_page_nor_leaves_it(text: st
 
 
 def test_text_is_printed_as_it_is_written() -> None:
-    assert "名称：<b>&amp;)Tj\\公司" in drawn(a_face(buyer=Party("<b>&amp;) Tj \\公司")))
+    assert "名称：<b>&amp;)Tj\\公司" in drawn(a_face(buyer=FaceParty("<b>&amp;) Tj \\公司")))
 
 
 def test_a_long_name_becomes_smaller_and_stays_whole() -> None:

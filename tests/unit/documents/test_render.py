@@ -10,16 +10,16 @@ from hashlib import sha256
 
 import pytest
 
-from services.invoicing.documents.document import frame
-from services.invoicing.documents.face import Party
-from services.invoicing.documents.render import render
-from services.invoicing.documents.renderer import PASSED_ON, ROOT, Renderer, RenderFailed, environment
+from services.invoicing.invoice_files.face import FaceParty
+from services.invoicing.invoice_files.rendering.frames import frame
+from services.invoicing.invoice_files.rendering.render import render
+from services.invoicing.invoice_files.rendering.renderer import PASSED_ON, ROOT, Renderer, RenderFailed, environment
 from tests.unit.documents.faces import NUMBER, a_face, some_lines
 
-WORKER = "services.invoicing.documents.worker"
+WORKER = "services.invoicing.invoice_files.rendering.worker"
 ORPHAN = """
 import asyncio, os, signal
-from services.invoicing.documents.renderer import Renderer
+from services.invoicing.invoice_files.rendering.renderer import Renderer
 from tests.unit.documents.faces import a_face
 async def main():
     renderer = Renderer()
@@ -64,7 +64,7 @@ def test_an_invoice_is_a_pdf_and_an_xml_named_after_its_number() -> None:
 
 
 def test_a_document_says_which_characters_it_could_not_show() -> None:
-    pdf, xml = render(a_face(buyer=Party("张𱁬公司"), remark="😀𱁬"))
+    pdf, xml = render(a_face(buyer=FaceParty("张𱁬公司"), remark="😀𱁬"))
     assert (pdf.missing, xml.missing) == ("😀𱁬", "")
 
 
@@ -153,5 +153,6 @@ def test_last_words_tell_the_error_and_the_place_but_not_the_text() -> None:
 
 
 def test_the_service_itself_does_not_load_the_drawing_library() -> None:
-    check = "import sys, services.invoicing.documents.renderer; sys.exit('reportlab' in sys.modules or 'segno' in sys.modules)"
+    look = "import sys, services.invoicing.invoice_files.rendering.renderer"
+    check = f"{look}; sys.exit('reportlab' in sys.modules or 'segno' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.invoicing.documents.table import Room, pages_of
-from services.invoicing.documents.wrapping import fit, fit_line, wrap
+from services.invoicing.invoice_files.rendering.table import Room, pages_of
+from services.invoicing.invoice_files.rendering.wrapping import fit, fit_line, wrap
 
 TEXTS = st.text(alphabet="甲乙丙，。；a1 -\n", max_size=200)
 HEIGHTS = st.lists(st.floats(min_value=5, max_value=60), min_size=1, max_size=80)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from services.invoicing.documents.face import Party
-from services.invoicing.documents.xml import invoice_xml
+from services.invoicing.invoice_files.face import FaceParty
+from services.invoicing.invoice_files.rendering.xml import invoice_xml
 from tests.unit.documents.faces import LINE, NUMBER, SELLER, a_face, read_xml, red, some_lines
 
 GOLDEN = {
@@ -145,7 +145,7 @@ def test_every_line_is_there_in_order_and_twice_the_same_face_gives_the_same_byt
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_stays_text(text: str) -> None:
-    root = read_xml(invoice_xml(a_face(buyer=Party(text, text), remark=text)))
+    root = read_xml(invoice_xml(a_face(buyer=FaceParty(text, text), remark=text)))
     assert len(root.find("EInvoiceData/BuyerInformation")) == 6
     assert len(root.find("EInvoiceData/AdditionalInformation")) == 2
 
@@ -166,5 +166,5 @@ def test_any_text_stays_text(text: str) -> None:
     ],
 )
 def test_hostile_text_is_escaped_and_what_xml_forbids_is_dropped(text: str, read: str) -> None:
-    root = read_xml(invoice_xml(a_face(buyer=Party(text))))
+    root = read_xml(invoice_xml(a_face(buyer=FaceParty(text))))
     assert root.findtext("EInvoiceData/BuyerInformation/BuyerName") == read

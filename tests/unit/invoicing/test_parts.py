@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.invoicing.adapters.port import (
+from services.invoicing.issuing.rules import NEXT_STATUS, ClaimedPart, facts_of
+from services.invoicing.requests.rules import Resting, closing
+from services.invoicing.submissions.rules import POLL_SECONDS, UNKNOWN_SECONDS, decide
+from services.invoicing.tax_platforms.port import (
+    QUOTA_EXCEEDED,
     Accepted,
     Answer,
     CancelHeard,
@@ -18,12 +22,10 @@ from services.invoicing.adapters.port import (
     Rejected,
     Unknown,
 )
-from services.invoicing.domain import parts
-from services.invoicing.domain.parts import NEXT_STATUS, POLL_SECONDS, QUOTA_EXCEEDED, UNKNOWN_SECONDS, Claimed, Resting
 from shared.contracts.invoicing import InvoiceFailed, InvoiceIssued, InvoiceVoided, Share
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
-PART = Claimed(
+PART = ClaimedPart(
     account_id=1,
     part_id=2,
     request_id=3,
@@ -41,7 +43,7 @@ PART = Claimed(
     serial="0" * 20,
     step="submit",
     tries=1,
-    unheard=0,
+    unanswered=0,
     epoch=1,
     claimed_at=NOW,
     printed_at=NOW,
@@ -71,49 +73,49 @@ ANSWERS: list[tuple[Answer, str, str, timedelta | None]] = [
 
 @pytest.mark.parametrize(("answer", "event", "step", "pause"), ANSWERS, ids=lambda value: type(value).__name__)
 def test_each_answer_has_its_consequence(answer: Answer, event: str, step: str, pause: timedelta | None) -> None:
-    change = parts.decide(PART, answer)
-    assert (change.event, change.next_step) == (event, step)
-    assert change.due_at == (None if pause is None else NOW + pause)
+    found = decide(PART, answer)
+    assert (found.event, found.next_step) == (event, step)
+    assert found.due_at == (None if pause is None else NOW + pause)
 
 
 def test_a_rejection_counts_only_when_the_platform_knows_of_nothing() -> None:
-    rejected = parts.decide(PART, Rejected("TOTALS", "wrong"))
+    rejected = decide(PART, Rejected("TOTALS", "wrong"))
     asked = replace(PART, step="query", tries=2, reason=rejected.reason, text=rejected.text)
-    assert parts.decide(asked, NotFound()).event == "failed"
-    assert parts.decide(asked, ISSUED).event == "issued"
+    assert decide(asked, NotFound()).event == "failed"
+    assert decide(asked, ISSUED).event == "issued"
 
 
 def test_what_is_refused_for_quota_may_be_submitted_again_unless_it_was_cancelled() -> None:
     asked = replace(PART, step="query", tries=2, reason=QUOTA_EXCEEDED)
-    assert (parts.decide(asked, NotFound()).event, parts.decide(asked, NotFound()).next_step) == ("short", "submit")
-    cancelled = parts.decide(replace(asked, cancel_reason="CANCELLED"), NotFound())
+    assert (decide(asked, NotFound()).event, decide(asked, NotFound()).next_step) == ("short", "submit")
+    cancelled = decide(replace(asked, cancel_reason="CANCELLED"), NotFound())
     assert (cancelled.event, cancelled.reason) == ("cancelled", "CANCELLED")
-    assert parts.decide(asked, ISSUED).event == "issued"
+    assert decide(asked, ISSUED).event == "issued"
 
 
-@pytest.mark.parametrize("unheard", [0, 1, 2, 3, 10, 1000])
-def test_no_number_of_timeouts_makes_a_failure(unheard: int) -> None:
-    change = parts.decide(replace(PART, unheard=unheard), Unknown("timeout"))
-    assert (change.event, change.unheard) == ("unsettled", unheard + 1)
-    assert change.due_at is not None
-    assert timedelta(0) < change.due_at - NOW <= timedelta(hours=1)
+@pytest.mark.parametrize("unanswered", [0, 1, 2, 3, 10, 1000])
+def test_no_number_of_timeouts_makes_a_failure(unanswered: int) -> None:
+    found = decide(replace(PART, unanswered=unanswered), Unknown("timeout"))
+    assert (found.event, found.unanswered) == ("unsettled", unanswered + 1)
+    assert found.due_at is not None
+    assert timedelta(0) < found.due_at - NOW <= timedelta(hours=1)
 
 
 def test_submissions_that_get_no_answer_are_further_and_further_apart_though_queries_are_answered() -> None:
     part, pauses = PART, []
     for _ in UNKNOWN_SECONDS:
-        lost = parts.decide(replace(part, step="submit"), Unknown("HTTP 503"))
+        lost = decide(replace(part, step="submit"), Unknown("HTTP 503"))
         assert lost.due_at is not None
         pauses.append((lost.due_at - NOW).total_seconds())
-        asked = parts.decide(replace(part, step="query", unheard=lost.unheard), NotFound())
-        part = replace(part, unheard=asked.unheard)
+        asked = decide(replace(part, step="query", unanswered=lost.unanswered), NotFound())
+        part = replace(part, unanswered=asked.unanswered)
     assert tuple(pauses) == UNKNOWN_SECONDS
 
 
 def test_one_lost_answer_is_asked_for_soon_however_often_the_platform_was_asked() -> None:
-    change = parts.decide(replace(PART, tries=1000), Unknown("timeout"))
-    assert change.due_at == NOW + timedelta(seconds=UNKNOWN_SECONDS[0])
-    assert parts.decide(replace(PART, unheard=5), Processing()).unheard == 0
+    found = decide(replace(PART, tries=1000), Unknown("timeout"))
+    assert found.due_at == NOW + timedelta(seconds=UNKNOWN_SECONDS[0])
+    assert decide(replace(PART, unanswered=5), Processing()).unanswered == 0
 
 
 @pytest.mark.parametrize("status", ["queued", "waiting_quota", "submitting", "failed", "voided"])
@@ -124,9 +126,9 @@ def test_a_document_counts_in_any_state_but_only_once(status: str) -> None:
 
 
 def test_a_document_over_another_amount_is_a_fact_too() -> None:
-    assert parts.decide(PART, replace(ISSUED, gross_fen=107, net_fen=101)).fact
-    assert parts.decide(PART, ISSUED).fact
-    assert not parts.decide(PART, Failed("X", "y")).fact
+    assert decide(PART, replace(ISSUED, gross_fen=107, net_fen=101)).fact
+    assert decide(PART, ISSUED).fact
+    assert not decide(PART, Failed("X", "y")).fact
 
 
 def test_what_has_ended_moves_for_nothing_but_a_document() -> None:
@@ -148,9 +150,9 @@ def test_what_has_ended_moves_for_nothing_but_a_document() -> None:
 )
 def test_the_platforms_words_fit_whatever_they_are(code: str, text: str, reason: str, told: str) -> None:
     for answer in (Failed(code, text), Rejected(code, text)):
-        change = parts.decide(PART, answer)
-        assert (change.reason, change.text) == (reason, told)
-    (fact,) = parts.facts_of(PART, parts.decide(PART, Failed(code, text)), "failed")
+        found = decide(PART, answer)
+        assert (found.reason, found.text) == (reason, told)
+    (fact,) = facts_of(PART, decide(PART, Failed(code, text)), "failed")
     assert isinstance(fact, InvoiceFailed)
 
 
@@ -164,9 +166,9 @@ def test_the_platforms_words_fit_whatever_they_are(code: str, text: str, reason:
     ids=["issued", "failed", "voided"],
 )
 def test_the_world_is_told_when_a_part_rests(answer: Answer, status: str, fact: type) -> None:
-    (told,) = parts.facts_of(PART, parts.decide(PART, answer), status)
+    (told,) = facts_of(PART, decide(PART, answer), status)
     assert isinstance(told, fact)
-    assert parts.facts_of(PART, parts.decide(PART, answer), None) == []
+    assert facts_of(PART, decide(PART, answer), "submitting") == []
 
 
 @pytest.mark.parametrize(
@@ -183,5 +185,5 @@ def test_the_world_is_told_when_a_part_rests(answer: Answer, status: str, fact: 
     ],
 )
 def test_a_request_ends_with_its_last_part(statuses: list[str], ends: str | None) -> None:
-    end = parts.closing(1, 3, [Resting(status, None, None) for status in statuses])
-    assert (None if end is None else end.status) == ends
+    ended = closing(1, 3, [Resting(status, None, None) for status in statuses])
+    assert [end.status for end in ended] == ([] if ends is None else [ends])

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.invoicing.domain.splitting import Started, plan, split
+from services.invoicing.issuing.splitting import plan, split
+from services.invoicing.requests.rules import Started
 from shared.contracts.ledger import BalanceReserved, Group, ReleaseReservation
 from shared.domain.catalogue import Catalogue
 from shared.domain.tax import split_gross

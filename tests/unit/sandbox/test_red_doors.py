@@ -16,23 +16,24 @@ from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
 from deploy.sandbox.tax_platform.server import Server
-from services.invoicing.adapters.port import (
+from services.invoicing.tax_platforms.port import (
     Accepted,
+    DraftLine,
     Duplicate,
+    FormState,
     FormTold,
     Issued,
     NotFound,
-    OrderLine,
-    RedOrder,
+    RedDraft,
     Rejected,
     Unknown,
 )
 from tests.unit.sandbox.desk import BLUE, BUYERS_FORM, RED, SERIAL, Desk, a_draft, a_red, code, form_state, with_blue
 
 
-def a_red_draft(remark: str = "") -> RedOrder:
+def a_red_draft(remark: str = "") -> RedDraft:
     draft = a_red(remark=remark)
-    return RedOrder(**draft | {"lines": tuple(OrderLine(**line) for line in draft["lines"])})
+    return RedDraft(**draft | {"lines": tuple(DraftLine(**line) for line in draft["lines"])})
 
 
 # on the disk
@@ -218,7 +219,7 @@ async def test_a_red_draft_goes_its_way_without_a_wire() -> None:
     draft = a_red_draft(remark="BUYER_TICKED")
     assert await tax.submit_red(draft) == Accepted()
     assert await tax.submit_red(draft) == Duplicate()
-    assert await tax.query(RED) == FormTold(platform.form_of(RED), "02")
+    assert await tax.query(RED) == FormTold(platform.form_of(RED), FormState.AWAITS_BUYER, "02")
     platform.set_form(platform.form_of(RED), "04")
     issued = await tax.query(RED)
     assert isinstance(issued, Issued)

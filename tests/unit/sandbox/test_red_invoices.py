@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.invoicing.adapters.port import FormTold, Issued
-from services.invoicing.adapters.tax_platform import understood
+from services.invoicing.tax_platforms.adapters.http_json.answers import to_query
+from services.invoicing.tax_platforms.port import FormState, FormTold, Issued
 from tests.unit.sandbox.desk import (
     BLUE,
     DELAY_SECONDS,
@@ -52,9 +52,9 @@ def test_a_form_that_nobody_has_to_confirm_is_issued_after_the_usual_delay(red_d
 
 def test_what_is_told_of_a_red_draft_can_be_understood(red_desk: Desk) -> None:
     red_desk.platform.submit_red(a_red())
-    assert understood(red_desk.platform.query(RED)) == FormTold("33261124000000000001", "01")
+    assert to_query(red_desk.platform.query(RED)) == FormTold("33261124000000000001", FormState.CONFIRMED, "01")
     red_desk.wait()
-    assert isinstance(understood(red_desk.platform.query(RED)), Issued)
+    assert isinstance(to_query(red_desk.platform.query(RED)), Issued)
 
 
 def test_the_log_has_the_call_and_the_invoice_with_its_blue_number(red_desk: Desk) -> None:

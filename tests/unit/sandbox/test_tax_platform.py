@@ -12,14 +12,14 @@ from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, scripted
 from deploy.sandbox.tax_platform.disk import Disk
 from deploy.sandbox.tax_platform.memory import Memory
-from services.invoicing.adapters.port import (
+from services.invoicing.tax_platforms.port import (
     Accepted,
-    BlueOrder,
+    BlueDraft,
+    DraftLine,
     Duplicate,
     Failed,
     Issued,
     NotFound,
-    OrderLine,
     Party,
     Rejected,
     Unknown,
@@ -224,10 +224,10 @@ def test_what_was_not_kept_as_a_whole_is_undone(tmp_path: Path) -> None:
 # without a wire between
 
 
-def a_blue_draft(remark: str = "") -> BlueOrder:
+def a_blue_draft(remark: str = "") -> BlueDraft:
     draft = a_draft(remark=remark)
     parties = {role: Party(**draft[role]) for role in ("seller", "buyer")}
-    return BlueOrder(**draft | parties | {"lines": tuple(OrderLine(**line) for line in draft["lines"])})
+    return BlueDraft(**draft | parties | {"lines": tuple(DraftLine(**line) for line in draft["lines"])})
 
 
 def direct(*faults: str) -> tuple[DirectTaxPlatform, Memory]:

@@ -1,1 +1,0 @@
-"""One function for one SQL statement, by noun."""
