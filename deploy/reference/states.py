@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.invoicing.credit_notes.rules import NEXT_STATUS as NEXT_STATUS_OF_A_CREDIT_NOTE
 from services.invoicing.issuing.rules import NEXT_STATUS as NEXT_STATUS_OF_A_PART
-from services.invoicing.submissions.rules import NextStatus
 
 NOTHING = "·"
 
@@ -18,7 +18,7 @@ class Life:
     title: str
     about: str
     first: str
-    table: NextStatus
+    table: Mapping[tuple[str, Any], str]
     statuses: Mapping[str, str]
     events: Mapping[str, str]
 
