@@ -11,8 +11,21 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.database import LISTS
+from tests.support.source import (
+    OF_SERVICES,
+    PYTHON,
+    ROOT,
+    files_of,
+    functions,
+    imports,
+    is_in,
+    name,
+    outsiders,
+    place_of,
+    tracked,
+    tree,
+)
 
-ROOT = Path(__file__).parent.parent
 ROOMS: dict[str, tuple[str, ...]] = {
     "title": ("accounts", "titles", "recipients", "relations", "registrations"),
     "ledger": (
@@ -37,60 +50,6 @@ TOP_LEVEL = {
     *("docker-compose.yml", "Makefile", "README.md", "LICENSE", "pyproject.toml"),
     *(".gitignore", ".dockerignore", ".yamllint"),
 }
-BROAD = (
-    *("asyncpg", "fastapi", "aiokafka", "faststream", "httpx2", "aiosmtplib", "obstore", "reportlab", "opentelemetry"),
-    "structlog",
-)
-WATCHED = ("services", "shared", "deploy", "tests", "pydantic", *BROAD)
-
-
-def tracked(*patterns: str) -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
-
-
-PYTHON = tracked("*.py")
-OF_SERVICES = [path for path in PYTHON if path.is_relative_to(ROOT / "services") and path.parent != ROOT / "services"]
-
-
-def name(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Every module a file imports, also inside functions and under TYPE_CHECKING."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def is_in(module: str, *places: str) -> bool:
-    return any(module == place or module.startswith(f"{place}.") for place in places)
-
-
-def outsiders(path: Path, *allowed: str) -> list[str]:
-    """What a file imports beyond the standard library and the places it may use."""
-    return [m for m in imports(path) if m.split(".")[0] in WATCHED and not is_in(m, *allowed)]
-
-
-def place_of(path: Path) -> tuple[str, str]:
-    """Service and room; a file outside the rooms is its own room."""
-    service, first = path.relative_to(ROOT / "services").parts[:2]
-    return service, first.removesuffix(".py")
-
-
-def files_of(kind: str) -> list[Path]:
-    return [path for path in OF_SERVICES if path.name == f"{kind}.py"]
-
-
-def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 # length
@@ -215,10 +174,23 @@ def _is_none(test: ast.expr, given: set[str]) -> bool:
     )
 
 
-def test_no_rule_is_called_from_a_store() -> None:
+GO_ON_UNTIL_A_RULE_HAS_ENOUGH = {
+    "services/ledger/selections/search.py",
+    "services/ledger/large_reservations/lookups.py",
+    "services/ledger/intake/batches.py",
+    "services/invoicing/issuing/claims.py",
+    "services/invoicing/credit_notes/claims.py",
+}
+"""What is loaded here next depends on what a rule makes of what was loaded before; the statements themselves are in a store."""
+
+
+def test_no_rule_is_called_where_statements_are() -> None:
     """Stores make the values that rules define, and leave deciding to them. What a rule decides, a handler hands to the store."""
     found = []
-    for path in files_of("store"):
+    with_statements = [path for path in OF_SERVICES if any(is_in(m, "asyncpg") for m in imports(path))]
+    for path in with_statements:
+        if path.name in {"handlers.py", "api.py"} or name(path) in GO_ON_UNTIL_A_RULE_HAS_ENOUGH:
+            continue
         rules: set[str] = set()
         modules: set[str] = set()
         for node in ast.walk(tree(path)):
@@ -310,8 +282,15 @@ def test_every_public_function_of_the_domain_has_a_caller_in_services() -> None:
     assert public - reached == {*WAITING}
 
 
-WAITING: dict[str, str] = {}
-"""Functions whose feature is not built yet, and which one that is."""
+WAITING: dict[str, str] = {
+    "calendar.YearUnknown": "title applications: the days a review may take",
+    "calendar.is_business_day": "title applications",
+    "calendar.after_business_days": "title applications",
+    "calendar.auto_invoicing_due": "auto-invoicing",
+    "price.unit_price": "quantities of goods on lines",
+    "price.price_fits": "quantities of goods on lines",
+}
+"""Functions whose feature is not built yet, and which one that is. The list only shrinks."""
 
 
 def _used_of_the_domain(path: Path) -> Iterator[str]:

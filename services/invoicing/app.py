@@ -1,5 +1,6 @@
 """Invoicing: from a request to its invoices. The table of what it takes and what it does on its own; the first page to read."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -28,12 +29,14 @@ from services.invoicing.quotas import store as quota_rows
 from services.invoicing.requests import api as request_routes
 from services.invoicing.requests import handlers as requests
 from services.invoicing.submissions import api as callback_routes
+from services.invoicing.submissions.store import SubmissionTable
 from services.invoicing.tax_platforms.adapters.http_json.callbacks import called_about
 from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
 from services.invoicing.tax_platforms.routing import Platforms
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
 from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
 from shared.domain.catalogue import Catalogue
+from shared.domain.identifiers import Kind
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
 from shared.runtime.service import Runtime, Service
@@ -41,8 +44,8 @@ from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-SUBMITTED = (PARTS, CREDIT_NOTES)
-"""Whatever is sent to a tax platform, and asked about again when it calls back."""
+SUBMITTED: Mapping[Kind, SubmissionTable] = {"B": PARTS, "R": CREDIT_NOTES}
+"""Whatever is sent to a tax platform, by the kind of its serial: blue or red."""
 
 
 def build(settings: Settings) -> Service:

@@ -21,7 +21,10 @@ InvoiceableBy = Literal["platform", "vendor", "nobody"]
 
 @dataclass(frozen=True)
 class LegalEntity:
-    """The seller on an invoice. `region` begins the numbers of its invoices; `unconfirmed` names fields that are stand-ins."""
+    """The seller on an invoice. `region` begins the numbers of its invoices; `unconfirmed` names fields that are stand-ins.
+
+    `net_cap_fen`: the most one of its invoices may be over, tax not included, if there is a limit (R-6).
+    """
 
     key: str
     name: str
@@ -33,6 +36,7 @@ class LegalEntity:
     bank_name: str
     bank_account: str
     unconfirmed: tuple[str, ...]
+    net_cap_fen: int | None = None
 
 
 @dataclass(frozen=True)

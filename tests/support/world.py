@@ -24,6 +24,7 @@ from services.invoicing.requests.handlers import request_invoice
 from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from services.invoicing.requests.rules import CancelIntent
 from services.invoicing.submissions.handlers import platform_called
+from services.invoicing.submissions.rules import call_about
 from services.invoicing.tax_platforms.routing import Platforms
 from services.ledger.app import build as ledger
 from services.notification.app import notification
@@ -129,7 +130,9 @@ class FlowWorld:
         return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, ask)
 
     async def call_back(self, serial: str) -> None:
-        await self.stage.processes["invoicing"].runtime.intent(partial(platform_called, tables=SUBMITTED), serial)
+        call = call_about(serial)
+        assert call is not None
+        await self.stage.processes["invoicing"].runtime.intent(partial(platform_called, tables=SUBMITTED), call)
 
     # what the checker sees
 

@@ -1,10 +1,11 @@
 """Everything that is printed on one invoice. Pure: whoever builds a face has decided everything; drawing it decides nothing."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
+
+from shared.domain.invoice_number import parse_invoice_number
 
 QR_MAX = 500
 REMARK_DETAILS = (
@@ -68,7 +69,7 @@ class InvoiceFace:
     requested_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        assert re.fullmatch("[0-9]{20}", self.number), "a number has 20 digits"
+        assert parse_invoice_number(self.number), "a number has 20 digits"
         assert self.kind in {"general", "special"}
         assert self.issued_at.tzinfo is not None
         assert len(self.qr) <= QR_MAX, "a longer payload would not be readable in print"
@@ -84,8 +85,10 @@ class InvoiceFace:
 
     @property
     def region(self) -> str:
-        """Digits 3 and 4 of the number name the region it was issued in."""
-        return self.number[2:4]
+        """In which it was issued, as its number says."""
+        number = parse_invoice_number(self.number)
+        assert number is not None
+        return number.region
 
     @property
     def title(self) -> str:

@@ -1,6 +1,10 @@
-"""One request, one or more parts: by subject and rate (R-5), lines merged by content and spec (D-14), then by caps (R-6)."""
+"""One request, one or more parts: by subject and rate (R-5), lines merged by content and spec (D-14), then by caps (R-6).
 
-from collections.abc import Sequence
+What a tax platform would refuse for its figures is not sent (R-11): the lines of a part are merged further, or it is a bug.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -8,9 +12,11 @@ from services.invoicing.requests.rules import Started
 from shared.contracts.invoicing import InvoiceKind, RequestClosed, Share
 from shared.contracts.ledger import BalanceReserved, Group, ReleaseReservation
 from shared.contracts.message import Message
+from shared.domain.caps import parts_under_caps
 from shared.domain.catalogue import Catalogue
 from shared.domain.identifiers import serial_of
-from shared.domain.tax import split_gross
+from shared.domain.submission import FiguredLine, check_figures
+from shared.domain.tax import TaxSplit, recommended_form, split_gross, total
 
 LINE_CAP = 2000
 
@@ -96,37 +102,61 @@ def split(reserved: BalanceReserved, wanted: Started, catalogue: Catalogue, line
     parts: list[Part] = []
     owners = {group.group_no: group for group in reserved.groups}
     for (subject, tax_percent, *_), members in groupby(sorted(reserved.groups, key=by_invoice), key=by_invoice):
-        for lines, shares in _capped(list(members), line_cap):
-            entity, groups = catalogue.subjects[subject].legal_entity, [owners[share.group_no] for share in shares]
+        seller = catalogue.legal_entities[catalogue.subjects[subject].legal_entity]
+        for lines, shares in _invoices(_merged(list(members), tax_percent), tax_percent, line_cap, seller.net_cap_fen):
+            groups = [owners[share.group_no] for share in shares]
             whose = tuple(sorted({group.account_id for group in groups}))
             months = tuple(sorted({group.cycle for group in groups}))
-            said = (len(parts) + 1, subject, entity, lines[0].content, tax_percent, wanted.kind)
+            said = (len(parts) + 1, subject, seller.key, lines[0].content, tax_percent, wanted.kind)
             parts.append(Part(*said, lines, shares, whose, months))
     assert sum(part.gross_fen for part in parts) == reserved.total_fen
     return parts
 
 
-def _by_line(group: Group) -> tuple[str, str]:
-    return group.content, group.spec or ""
+MergedLine = list[Group]
+"""The groups that one line is printed for."""
 
 
-def _capped(groups: Sequence[Group], line_cap: int) -> list[tuple[tuple[Line, ...], tuple[Share, ...]]]:
-    """Merged lines, oldest first, at most `line_cap` on an invoice."""
-    merged = [list(members) for _, members in groupby(sorted(groups, key=_by_line), key=_by_line)]
-    merged.sort(key=lambda members: (min(group.oldest_at for group in members), members[0].group_no))
-    invoices = [merged[start : start + line_cap] for start in range(0, len(merged), line_cap)]
-    return [
-        (
-            tuple(_line(members) for members in invoice),
-            tuple(
-                Share(group_no=group.group_no, amount_fen=group.amount_fen) for members in invoice for group in members
-            ),
-        )
-        for invoice in invoices
-    ]
+def _merged(groups: Sequence[Group], tax_percent: int) -> list[MergedLine]:
+    """A line for each content and spec, oldest first; one for each content if so many lines would not pass the tolerances (R-11)."""
+    lines = _by(groups, lambda group: (group.content, group.spec or ""))
+    gross_fens = [sum(group.amount_fen for group in line) for line in lines]
+    form = recommended_form(gross_fens, tax_percent, len(lines), one_line_per_order=True)
+    return lines if form == "per_order_lines" else _by(groups, lambda group: (group.content, ""))
 
 
-def _line(groups: Sequence[Group]) -> Line:
-    gross_fen = sum(group.amount_fen for group in groups)
-    tax = split_gross(gross_fen, groups[0].tax_percent)
-    return Line(groups[0].content, groups[0].spec, gross_fen, tax.net_fen, tax.tax_fen)
+def _by(groups: Sequence[Group], key: Callable[[Group], tuple[str, str]]) -> list[MergedLine]:
+    merged = [list(members) for _, members in groupby(sorted(groups, key=key), key=key)]
+    return sorted(merged, key=lambda line: (min(group.oldest_at for group in line), line[0].group_no))
+
+
+def _invoices(
+    lines: Sequence[MergedLine], tax_percent: int, line_cap: int, net_cap_fen: int | None
+) -> Iterator[tuple[tuple[Line, ...], tuple[Share, ...]]]:
+    """Each filled to its caps; the last line of one may go on as the first of the next (R-6)."""
+    gross_fens = [sum(group.amount_fen for group in line) for line in lines]
+    rests = [deque((group.group_no, group.amount_fen) for group in line) for line in lines]
+    for pieces in parts_under_caps(gross_fens, tax_percent, line_cap, net_cap_fen):
+        printed = tuple(_line(lines[piece.line], split_gross(piece.gross_fen, tax_percent)) for piece in pieces)
+        figures = [FiguredLine(TaxSplit(line.gross_fen, line.net_fen, line.tax_fen)) for line in printed]
+        findings = check_figures(figures, total(one.split for one in figures), tax_percent)
+        assert not findings, f"the tax platform would refuse this: {findings[0].text}"
+        yield printed, tuple(share for piece in pieces for share in _shares(rests[piece.line], piece.gross_fen))
+
+
+def _line(groups: MergedLine, tax: TaxSplit) -> Line:
+    """Lines of several specs show none."""
+    specs = {group.spec for group in groups}
+    spec = groups[0].spec if len(specs) == 1 else None
+    return Line(groups[0].content, spec, tax.gross_fen, tax.net_fen, tax.tax_fen)
+
+
+def _shares(rest: deque[tuple[int, int]], gross_fen: int) -> Iterator[Share]:
+    """Which groups pay for so much of a line: those that have not paid yet, in order."""
+    while gross_fen:
+        group_no, left_fen = rest.popleft()
+        amount_fen = min(left_fen, gross_fen)
+        if amount_fen < left_fen:
+            rest.appendleft((group_no, left_fen - amount_fen))
+        yield Share(group_no=group_no, amount_fen=amount_fen)
+        gross_fen -= amount_fen

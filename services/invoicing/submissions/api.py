@@ -1,13 +1,15 @@
 """Where the tax platform calls back. It signs what it says, and what it says only makes us ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 
 from services.invoicing.submissions import handlers
+from services.invoicing.submissions.rules import call_about
 from services.invoicing.submissions.store import SubmissionTable
+from shared.domain.identifiers import Kind
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -15,7 +17,7 @@ CalledAbout = Callable[[bytes, str], str | None]
 """From the body and the signature of a callback to the serial it speaks of."""
 
 
-def routes(runtime: Runtime, *, called_about: CalledAbout, tables: Sequence[SubmissionTable]) -> APIRouter:
+def routes(runtime: Runtime, *, called_about: CalledAbout, tables: Mapping[Kind, SubmissionTable]) -> APIRouter:
     router = APIRouter()
     platform_called = partial(handlers.platform_called, tables=tables)
 
@@ -25,6 +27,8 @@ def routes(runtime: Runtime, *, called_about: CalledAbout, tables: Sequence[Subm
         if serial is None:
             detail = "Sign the body with the secret of this platform (HMAC-SHA256 in hex, header Signature) and name a `serial` in it."
             raise Problem(401, "BAD_SIGNATURE", "Not signed by the tax platform", detail)
-        await runtime.intent(platform_called, serial)
+        call = call_about(serial)
+        if call is not None:
+            await runtime.intent(platform_called, call)
 
     return router

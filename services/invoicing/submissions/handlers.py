@@ -1,14 +1,15 @@
 """What is done with an answer that moves nothing, and with a platform that speaks by itself: load, decide, save, answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from asyncpg import Connection
 
 from services.invoicing.submissions import store
-from services.invoicing.submissions.rules import Ignored, Submission, Unmoved
+from services.invoicing.submissions.rules import Ignored, PlatformCall, Submission, Unmoved
 from services.invoicing.submissions.store import SubmissionTable
 from shared.contracts.message import Message
+from shared.domain.identifiers import Kind
 
 
 async def ignored(_: Submission, __: Ignored, ___: Connection, ____: datetime) -> list[Message]:
@@ -23,9 +24,8 @@ async def unmoved(
 
 
 async def platform_called(
-    serial: str, db: Connection, _: datetime, *, tables: Sequence[SubmissionTable]
+    call: PlatformCall, db: Connection, _: datetime, *, tables: Mapping[Kind, SubmissionTable]
 ) -> tuple[None, list[Message]]:
     """What the platform says of a serial only makes us ask."""
-    for table in tables:
-        await store.ask_again(db, table, serial)
+    await store.ask_again(db, tables[call.kind], call.serial)
     return None, []

@@ -26,6 +26,7 @@ from services.invoicing.tax_platforms.port import (
     Rejected,
 )
 from shared.contracts.invoicing import InvoiceKind, Share
+from shared.domain.identifiers import Kind, parse_serial
 
 Step = Literal["submit", "query", "cancel"]
 Event = Literal["claimed", "unsettled", "form", "short", "fits", "failed", "cancelled", "issued", "differs"]
@@ -96,6 +97,20 @@ S = TypeVar("S", bound=Submission)
 def taken(due: S, step: Step) -> S:
     """What was due, as it is once it is claimed."""
     return replace(due, step=step, tries=due.tries + 1, epoch=due.epoch + 1)
+
+
+@dataclass(frozen=True)
+class PlatformCall:
+    """The platform has said by itself that something became of a serial of ours."""
+
+    serial: str
+    kind: Kind
+
+
+def call_about(serial: str) -> PlatformCall | None:
+    """None for a serial that was not made here."""
+    parsed = parse_serial(serial)
+    return None if parsed is None else PlatformCall(serial, parsed.kind)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from services.invoicing.requests import handlers as requests
 from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from services.invoicing.requests.rules import CancelIntent
 from services.invoicing.submissions.handlers import platform_called
+from services.invoicing.submissions.rules import call_about
 from services.invoicing.tax_platforms.port import Answer, QuotaTold, Unknown
 from shared.contracts.accounts import Registration
 from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
@@ -140,7 +141,9 @@ class Desk:
     async def called_back(self, serial: str) -> None:
         """The platform speaks of a serial by itself."""
         async with self.database.transaction() as db:
-            await platform_called(serial, db, NOW, tables=SUBMITTED)
+            call = call_about(serial)
+            assert call is not None
+            await platform_called(call, db, NOW, tables=SUBMITTED)
 
     async def queued_part(self, gross_fen: int = 106_000) -> int:
         """A request with one part in the queue."""

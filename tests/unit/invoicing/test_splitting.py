@@ -1,6 +1,7 @@
 """Every reserved fen is in exactly one part, whatever the groups and their order."""
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -112,3 +113,33 @@ def test_months_are_together_unless_one_invoice_for_each_is_wanted() -> None:
     assert [cycles for _, cycles, _, _ in figures(answer, PLAIN)] == [("202601", "202602")]
     apart = replace(PLAIN, one_invoice_per_month=True)
     assert [cycles for _, cycles, _, _ in figures(answer, apart)] == [("202601",), ("202602",)]
+
+
+def test_so_many_small_lines_that_rounding_would_be_refused_are_merged() -> None:
+    """400 lines of 0.27 are 0.25 + 0.02 each: added up, the tax is off by more than 1.27 (R-11)."""
+    (part,) = split(reserved([("ALIYUN/soft", f"规格-{number:05d}", 27) for number in range(400)]), PLAIN, CATALOGUE)
+    assert (part.gross_fen, part.net_fen, part.tax_fen) == (10_800, 10_189, 611)
+    assert [(line.spec, line.gross_fen) for line in part.lines] == [(None, 10_800)]
+    assert len(part.shares) == 400
+
+
+def test_specs_are_shown_as_long_as_the_tolerances_allow() -> None:
+    (part,) = split(reserved([("ALIYUN/soft", f"规格-{number}", 106) for number in range(400)]), PLAIN, CATALOGUE)
+    assert len({line.spec for line in part.lines}) == 400
+
+
+def test_a_seller_with_a_limit_of_its_invoices_fills_each_but_the_last() -> None:
+    """R-6: 250.00 of net at most; the line that does not fit goes on in the next invoice, and so does what pays for it."""
+    capped = copy(CATALOGUE)
+    entity = CATALOGUE.subjects[CATALOGUE.contents["ALIYUN/soft"].subject].legal_entity
+    capped.legal_entities = CATALOGUE.legal_entities | {
+        entity: replace(CATALOGUE.legal_entities[entity], net_cap_fen=25_000)
+    }
+    parts = split(reserved([("ALIYUN/soft", "甲", 21_200), ("ALIYUN/soft", "乙", 42_400)]), PLAIN, capped)
+    assert [part.net_fen for part in parts] == [25_000, 25_000, 10_000]
+    assert [[(share.group_no, share.amount_fen) for share in part.shares] for part in parts] == [
+        [(1, 21_200), (2, 5_300)],
+        [(2, 26_500)],
+        [(2, 10_600)],
+    ]
+    assert [[line.spec for line in part.lines] for part in parts] == [["甲", "乙"], ["乙"], ["乙"]]

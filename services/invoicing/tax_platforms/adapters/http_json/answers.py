@@ -24,8 +24,8 @@ from services.invoicing.tax_platforms.port import (
     SubmitAnswer,
     Unknown,
 )
+from shared.domain.invoice_number import parse_invoice_number
 
-NUMBER = re.compile(r"[0-9]{20}")
 FORM_NUMBER, FORM_CODE = re.compile(r"[0-9A-Za-z]{1,40}"), re.compile(r"[0-9]{2}")
 QR_MAX = 500
 REASONS = {"QUOTA_EXCEEDED": QUOTA_EXCEEDED}
@@ -95,7 +95,7 @@ def _issued(answer: object) -> Issued | Unknown:
             "tax_fen": int(tax_fen),
             "qr": str(qr),
             "specimen": bool(specimen),
-        } if NUMBER.fullmatch(number) and qr.isprintable() and len(qr) <= QR_MAX:
+        } if parse_invoice_number(number) and qr.isprintable() and len(qr) <= QR_MAX:
             at = datetime.fromisoformat(issued_at)
             if at.tzinfo is not None:
                 return Issued(number, at, gross_fen, net_fen, tax_fen, qr, specimen)
