@@ -12,7 +12,7 @@ import pytest
 from deploy.reference.refusals import REFUSED_BY
 from shared.contracts import ledger
 from shared.domain import refusals
-from shared.domain.refusals import TEXTS, Refusal, refusal_of_form, text_of
+from shared.domain.refusals import TEXTS, Refusal, platform_text, text_of
 from shared.domain.remark import REMARK_MAX
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -126,10 +126,11 @@ def test_a_code_that_nobody_knows_is_named_when_nothing_else_is_said(text: str |
     assert told.detail == "The tax platform refused it for a reason of its own. Correct it and ask again."
 
 
-def test_a_form_comes_to_a_refusal_only_when_it_is_dead() -> None:
-    dead = {f"{state:02d}": refusal_of_form(f"{state:02d}") for state in range(5, 14)}
-    assert dead == {state: Refusal(f"RED_FORM_{state}") for state in dead}
-    assert {refusal_of_form(state) for state in ("01", "02", "03", "04", "14", "AD", "")} == {None}
+@pytest.mark.parametrize("code", ["NOT_FOUND", "CANCELLED", "NO_ANSWER"])
+def test_a_code_of_the_platform_never_means_what_it_means_with_us(code: str) -> None:
+    told = platform_text(code, {"text": "查无此票"})
+    assert (told.code, told.status, told.by, told.chinese) == (code, 409, "tax platform", "查无此票")
+    assert platform_text("RED_FORM_05", {"text": "他们拒绝了"}) == text_of("RED_FORM_05")
 
 
 def test_what_the_texts_say_of_the_remark_is_the_rule() -> None:
