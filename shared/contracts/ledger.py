@@ -6,17 +6,6 @@ from pydantic import Field
 
 from shared.contracts.message import AccountId, Code, Cycle, Fen, Frozen, Id, Message, Moment, Number, PositiveFen, Text
 
-Refusal = Literal[
-    "INSUFFICIENT_INVOICEABLE",
-    "DEFICIT_NOT_COVERED",
-    "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT",
-    "ITEM_NOT_INVOICEABLE",
-    "ITEM_LOCKED",
-    "NEGATIVE_SELECTED_ALONE",
-    "SELECTION_TOO_LARGE",
-    "OFFSET_ABOVE_DEFICIT",
-]
-
 
 class LedgerCommand(Message):
     topic: ClassVar[str] = "ledger.commands"
@@ -99,10 +88,10 @@ class BalanceReserved(LedgerFact):
 
 
 class ReservationRefused(LedgerFact):
-    """Nothing is held. `detail` has the figures behind the code: shortfall_fen, need_fen, have_fen, deficit_fen, number."""
+    """Nothing is held. `reason`: a code of the register; `detail`: its figures shortfall_fen, need_fen, have_fen, deficit_fen, number."""
 
     request_id: Id
-    reason: Refusal
+    reason: Code
     detail: dict[str, int | str] = {}
 
 

@@ -16,6 +16,7 @@ CONFLICT = 409
 """The status of most refusals: the request is well formed, the state of things is against it."""
 TEXTS = ("english", "advice_english", "chinese", "advice_chinese")
 NOT_GIVEN = "…"
+PLATFORM = "tax platform"
 
 
 class Refusal(StrEnum):
@@ -92,9 +93,6 @@ class Refusal(StrEnum):
     NUMBER_REFUSED = "NUMBER_REFUSED"
 
 
-DEAD_FORMS = {code[-2:]: code for code in Refusal if code[-2:].isdecimal()}
-
-
 @dataclass(frozen=True)
 class RefusalRow:
     """What is said of a refusal. `by`: who refuses. `words`: those of the tax platform, if the code is none of ours."""
@@ -116,11 +114,26 @@ class RefusalRow:
         wrong = f"{self.english}: {self.words}" if self.words else self.english
         return f"{_capital(wrong)}. {_capital(self.advice_english)}."
 
+    @property
+    def problem(self) -> tuple[int, str, str, str]:
+        """How a problem over HTTP begins: status, code, title, detail. The values come behind it."""
+        return self.status, self.code, self.title, self.detail
+
 
 def text_of(code: str, values: Mapping[str, object] = {}) -> RefusalRow:
-    """The row of a code with `values` filled in. A code that is none of ours is the tax platform's, whose words are `text`."""
+    """The row of a code with `values` filled in. A code that is none of ours is the tax platform's."""
+    rows = _register()
+    return _filled(rows.get(code, rows[Refusal.PLATFORM_REFUSED]), code, values)
+
+
+def platform_text(code: str, values: Mapping[str, object] = {}) -> RefusalRow:
+    """The same of a code that the tax platform gave, whose words are `text`. What means something else with us is not what it means."""
     rows = _register()
     row = rows.get(code, rows[Refusal.PLATFORM_REFUSED])
+    return _filled(row if row.by == PLATFORM else rows[Refusal.PLATFORM_REFUSED], code, values)
+
+
+def _filled(row: RefusalRow, code: str, values: Mapping[str, object]) -> RefusalRow:
     shown = _Shown({name: _shown(value) for name, value in values.items() if value is not None})
     filled = replace(row, **{name: getattr(row, name).format_map(shown) for name in TEXTS})
     if row.code != Refusal.PLATFORM_REFUSED:
@@ -128,11 +141,6 @@ def text_of(code: str, values: Mapping[str, object] = {}) -> RefusalRow:
     words = str(values.get("text") or "").strip().rstrip(".。")
     chinese = words or (filled.chinese if code == row.code else f"{filled.chinese}（{code}）")
     return replace(filled, code=code, title=_titled(code), chinese=chinese, words=words)
-
-
-def refusal_of_form(state: str) -> Refusal | None:
-    """What a red confirmation form in this state, two digits, comes to; None while it may still be confirmed, or of an unknown state."""
-    return DEAD_FORMS.get(state)
 
 
 @cache

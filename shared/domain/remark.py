@@ -7,6 +7,7 @@ from json import loads
 from pathlib import Path
 
 from shared.domain.finding import Finding, shown
+from shared.domain.refusals import Refusal, text_of
 
 REMARK_MAX = 200
 WORDS = Path(__file__).parent / "data" / "remark_words.json"
@@ -20,15 +21,16 @@ def check_remark(remark: str) -> list[Finding]:
     """Everything that is wrong, at most one finding a code."""
     findings = []
     if len(remark) > REMARK_MAX:
-        text = f"The remark has {len(remark)} characters; at most {REMARK_MAX} are printed. Shorten it."
-        findings.append(Finding("REMARK_TOO_LONG", str(len(remark)), text))
+        findings.append(_finding(Refusal.REMARK_TOO_LONG, str(len(remark))))
     if bad := shown("".join(dict.fromkeys([*FORBIDDEN.findall(remark), *not_in_gbk(remark)]))):
-        text = f"The remark has characters that an invoice cannot show: {bad}. Remove them."
-        findings.append(Finding("REMARK_BAD_CHARACTER", bad, text))
+        findings.append(_finding(Refusal.REMARK_BAD_CHARACTER, bad))
     if word := irrelevant_word(remark):
-        text = f"The remark is printed on the invoice; “{word}” does not belong there. Remove it."
-        findings.append(Finding("REMARK_IRRELEVANT", word, text))
+        findings.append(_finding(Refusal.REMARK_IRRELEVANT, word))
     return findings
+
+
+def _finding(code: Refusal, value: str) -> Finding:
+    return Finding(code, value, text_of(code, {"value": value}).detail)
 
 
 def irrelevant_word(remark: str) -> str | None:

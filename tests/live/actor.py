@@ -6,13 +6,13 @@ import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import httpx2
 
 from deploy.demo.client import Customer, Expectation, eventually
 from deploy.demo.producer import key_of
-from shared.contracts.ledger import Refusal
+from shared.domain.refusals import Refusal, text_of
 from tests.live.notes import Document, Line, Shared, accounted_fen
 from tests.live.stack import event
 
@@ -22,7 +22,8 @@ LARGE_BILLS, LARGE_LINES = 3, 800
 PATIENCE_SECONDS, CANCEL_SECONDS = 120.0, 20.0
 REPEATS_MAX, CANCELS_MAX, PAGE = 600, 6, 200
 PASSING, UNDER_WAY = {503, 504}, ("reserving", "invoicing")
-CODES = {*get_args(Refusal), "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE", "RED_FORM_05"}
+CODES_OF_LEDGER = {code for code in Refusal if text_of(code).by == "ledger"}
+CODES = {*CODES_OF_LEDGER, "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE", "RED_FORM_05"}
 
 
 class Actor(Customer):

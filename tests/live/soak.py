@@ -11,15 +11,13 @@ from functools import partial
 from itertools import cycle, starmap
 from pathlib import Path
 from random import Random
-from typing import get_args
 
 from aiokafka import AIOKafkaProducer
 
 from deploy.cli.ledger import compare, with_database
 from deploy.demo.client import Expectation, eventually
 from deploy.local import plan
-from shared.contracts.ledger import Refusal
-from tests.live.actor import FEED, STORIES, Act, Actor
+from tests.live.actor import CODES_OF_LEDGER, FEED, STORIES, Act, Actor
 from tests.live.notes import Shared, accounted_fen
 from tests.live.stack import LiveStack, registered
 
@@ -27,7 +25,7 @@ ACCOUNTS, HOT, CUSTOMERS_OF_HOT = range(901, 907), 901, 4
 OTHERS = ("title", "invoicing", "notification", "gateway", "tax_platform")
 STORIES_MIN, STRIDE = 3, 5
 REST_SECONDS = 40.0
-REASONS = {*get_args(Refusal), "BUYER_TAX_ID", "CANCELLED", "REFUND_BEFORE_ISSUE", None}
+REASONS = {*CODES_OF_LEDGER, "BUYER_TAX_ID", "CANCELLED", "REFUND_BEFORE_ISSUE", None}
 
 
 class Soak:

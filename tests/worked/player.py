@@ -321,8 +321,8 @@ class Player:
         answer = await self.world.request(ask)
         if isinstance(answer, Refused):
             whose = {number: other for other, number in self.played.accounts.items()}
-            about = whose.get(answer.detail.get("account_id", ask.account_id), account)
-            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": name, "account": about})
+            about = whose.get(answer.values.get("account_id", ask.account_id), account)
+            self.played.errors.append({**answer.values, "code": answer.code, "request_id": name, "account": about})
             return
         known = {number: other for other, (_, number) in self.request_ids.items()}
         if answer.request_id in known:
@@ -353,7 +353,7 @@ class Player:
     async def _on_invoice_cancel_requested(self, _: int, event: dict[str, Any]) -> None:
         answer = await self.world.cancel(CancelIntent(*self.request_ids[event["request_id"]]))
         if isinstance(answer, Refused):
-            self.played.errors.append({**answer.detail, "code": answer.code, "request_id": event["request_id"]})
+            self.played.errors.append({**answer.values, "code": answer.code, "request_id": event["request_id"]})
 
     async def _on_tax_submitted(self, _: int, event: dict[str, Any]) -> None:
         await self._submit(event["request_id"])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from services.gateway.callers import handlers, store
 from services.gateway.callers.rules import PREFIX, bearer, hash_of, new_key
 from shared.contracts.message import AccountId
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -36,10 +37,7 @@ def caller(runtime: Runtime) -> Callable[..., Awaitable[int]]:
                 account_id = await store.account_of(db, hash_of(secret))
             if account_id is not None:
                 return account_id
-        detail = (
-            "Send `Authorization: Bearer kp_…` with an API key of your account; `kaipiao api-keys create` makes one."
-        )
-        raise Problem(401, "UNAUTHORIZED", "No valid API key", detail, headers={"WWW-Authenticate": "Bearer"})
+        raise Problem(*text_of(Refusal.UNAUTHORIZED).problem, headers={"WWW-Authenticate": "Bearer"})
 
     return account
 

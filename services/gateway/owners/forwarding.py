@@ -1,7 +1,7 @@
 """One call to the owner of the data. A "no" of the owner goes through unchanged; an owner that is away takes down only its own pages."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx2
 from fastapi import Response
 
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime import tracing
 from shared.runtime.settings import Settings
 from shared.runtime.web import Problem
@@ -70,7 +71,7 @@ class Owners:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):
             raise _away(call.owner) from None
         except httpx2.InvalidURL:
-            raise _too_long() from None
+            raise Problem(*text_of(Refusal.ADDRESS_TOO_LONG).problem) from None
         except httpx2.HTTPError:
             raise _no_answer(call) from None
         passed = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
@@ -79,19 +80,12 @@ class Owners:
 
 
 def _away(owner: str) -> Problem:
-    detail = f"The {owner} service does not answer. Nothing was done; send the same request again in a few seconds."
-    return Problem(
-        503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, service=owner, headers={"Retry-After": "5"}
-    )
-
-
-def _too_long() -> Problem:
-    detail = "The address is too long to be passed on. Nothing was done; ask with fewer or shorter parameters."
-    return Problem(414, "ADDRESS_TOO_LONG", "The address is too long", detail)
+    told = text_of(Refusal.SERVICE_UNAVAILABLE, {"service": owner})
+    return Problem(*told.problem, service=owner, headers={"Retry-After": "5"})
 
 
 def _no_answer(call: Call) -> Problem:
-    detail = f"The {call.owner} service gave no answer in time, and it may have done what was asked. " + (
-        "Repeat it with the same Idempotency-Key: it is done once." if call.method == "POST" else "Ask again."
-    )
-    return Problem(504, "NO_ANSWER", "No answer in time", detail, service=call.owner)
+    """What was asked with a key is done once, so that it may be repeated; what was only read needs no key."""
+    told = text_of(Refusal.NO_ANSWER, {"service": call.owner})
+    advice = "repeat it with the same Idempotency-Key: it is done once" if call.method == "POST" else "ask again"
+    return Problem(*replace(told, advice_english=advice).problem, service=call.owner)

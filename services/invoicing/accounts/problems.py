@@ -1,26 +1,15 @@
 """A refusal as the problem that HTTP shows."""
 
-from typing import Any
-
-from services.invoicing.accounts.refusals import EXPLAINED, STATUS_OF, Refused
+from services.invoicing.accounts.refusals import Refused
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime.web import Problem
 
 
 def problem(refused: Refused) -> Problem:
-    status = STATUS_OF.get(refused.code, 409)
-    return Problem(status, refused.code, titled(refused.code), refused.text, **refused.detail)
-
-
-def explained(code: str, otherwise: str, **detail: Any) -> Problem:  # noqa: ANN401 - whatever is behind it
-    """A refusal that came from the ledger or the platform."""
-    return Problem(409, code, titled(code), EXPLAINED.get(code, otherwise), **detail)
-
-
-def titled(code: str) -> str:
-    return code.replace("_", " ").capitalize()
+    told = text_of(refused.code, {**refused.values, **refused.worded})
+    return Problem(*told.problem, **refused.values)
 
 
 def not_found(what: str, value: str) -> Problem:
-    return Problem(
-        404, "NOT_FOUND", f"No such {what}", f"This account has no {what} {value}; list them first.", value=value
-    )
+    told = text_of(Refusal.NOT_FOUND, {"what": what, "value": value})
+    return Problem(told.status, told.code, f"No such {what}", told.detail, value=value)

@@ -5,7 +5,7 @@ from typing import Annotated
 from asyncpg import Record
 from fastapi import APIRouter, Header, Query, Response
 
-from services.invoicing.accounts.problems import explained, not_found, problem, titled
+from services.invoicing.accounts.problems import not_found, problem
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.credit_notes import handlers, store
 from services.invoicing.credit_notes.intents import CreditNoteIntent
@@ -13,6 +13,7 @@ from services.invoicing.submissions.rules import FAILED
 from shared.contracts.http.invoicing import CreditNoteView
 from shared.contracts.intents import CreditNoteRequest, IdempotencyKey
 from shared.contracts.message import LARGEST_ID
+from shared.domain.refusals import platform_text
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -72,7 +73,5 @@ async def _view(runtime: Runtime, account_id: int, credit_note_id: int) -> Credi
 
 
 def _refused_by_platform(row: Record) -> Problem:
-    code = row["failure"] or "REFUSED"
-    text = f"{row['text'] or titled(code)}. The invoice stands as before; ask again when that is settled."
-    names = ("credit_note_id", "number", "red_form_number", "text")
-    return explained(code, text, **{name: row[name] for name in names})
+    values = {name: row[name] for name in ("credit_note_id", "number", "red_form_number", "text")}
+    return Problem(*platform_text(row["failure"], values).problem, **values)

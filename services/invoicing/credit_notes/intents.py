@@ -2,13 +2,13 @@
 
 from dataclasses import asdict, dataclass
 
-from services.invoicing.accounts.refusals import Refused, refuse
+from services.invoicing.accounts.refusals import Refused, refused_remark
 from services.invoicing.idempotency.rules import FirstUse, IdempotencyKey, UsedKey, digest_of
 from services.invoicing.submissions.rules import ISSUED, QUARANTINED
 from shared.contracts.invoicing import CreditNoteRequested, InvoiceKind, RedReason
 from shared.contracts.message import Message
 from shared.domain.identifiers import serial_of
-from shared.domain.remark import check_remark
+from shared.domain.refusals import Refusal
 
 OPERATION = "credit-note"
 
@@ -82,7 +82,8 @@ def decide(
             AcceptedCreditNote(first.made_id) if first.digest == intent.key.digest else _conflict(intent, first)
         )
     if invoice is None:
-        return CreditNoteDecision(refuse("NOT_FOUND", "invoice", number=intent.number))
+        worded = {"what": "invoice", "value": intent.number}
+        return CreditNoteDecision(Refused(Refusal.NOT_FOUND, {"number": intent.number}, worded))
     refused = check(intent, invoice)
     if refused is not None:
         return CreditNoteDecision(refused)
@@ -104,24 +105,18 @@ def check(intent: CreditNoteIntent, invoice: Invoice) -> Refused | None:
     """The first thing that stands against it, or None."""
     number = intent.number
     if invoice.account_status == "closed":
-        return refuse("ACCOUNT_CLOSED", account_id=intent.account_id)
+        return Refused(Refusal.ACCOUNT_CLOSED, {"account_id": intent.account_id})
     if invoice.credit == ISSUED:
-        return refuse("ALREADY_CREDITED", number=number)
+        return Refused(Refusal.ALREADY_CREDITED, {"number": number})
     if QUARANTINED in (invoice.credit, invoice.status):
-        return refuse("NOT_CREDITABLE", number=number)
+        return Refused(Refusal.NOT_CREDITABLE, {"number": number})
     if invoice.credit is not None:
-        return refuse("ALREADY_CREDITING", number=number, credit_status=invoice.credit)
+        return Refused(Refusal.ALREADY_CREDITING, {"number": number, "credit_status": invoice.credit})
     if invoice.kind == "special" and intent.recorded and not intent.form_number:
-        return refuse("RED_FORM_NUMBER_REQUIRED", number=number)
-    for finding in check_remark(intent.remark):
-        return Refused(finding.code, finding.text, {"value": finding.value})
-    return None
+        return Refused(Refusal.RED_FORM_NUMBER_REQUIRED, {"number": number})
+    return refused_remark(intent.remark)
 
 
 def _conflict(intent: CreditNoteIntent, first: FirstUse) -> Refused:
-    return refuse(
-        "IDEMPOTENCY_CONFLICT",
-        "credit note",
-        idempotency_key=intent.idempotency_key,
-        credit_note_id=first.made_id,
-    )
+    values = {"idempotency_key": intent.idempotency_key, "credit_note_id": first.made_id}
+    return Refused(Refusal.IDEMPOTENCY_CONFLICT, values)

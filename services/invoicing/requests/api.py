@@ -7,7 +7,7 @@ from typing import Annotated
 from asyncpg import Connection, Record
 from fastapi import APIRouter, Header, Query, Response
 
-from services.invoicing.accounts.problems import explained, not_found, problem, titled
+from services.invoicing.accounts.problems import not_found, problem
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.accounts.rules import Unseal
 from services.invoicing.requests import handlers, store
@@ -16,6 +16,7 @@ from services.invoicing.requests.rules import CancelIntent, cancel_outcome
 from shared.contracts.http.invoicing import InvoiceView, RequestView
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.message import LARGEST_ID
+from shared.domain.refusals import text_of
 from shared.runtime.service import Intent, Runtime
 from shared.runtime.web import Problem
 
@@ -110,5 +111,5 @@ def _shown(row: Record, invoices: Sequence[Record] = ()) -> RequestView:
 
 def _refused_by_ledger(row: Record) -> Problem:
     view = _shown(row)
-    code = view.reason or "REFUSED"
-    return explained(code, titled(code), request_id=view.request_id, **view.detail)
+    assert view.reason is not None, "a request is refused for a reason"
+    return Problem(*text_of(view.reason, view.detail).problem, request_id=view.request_id, **view.detail)

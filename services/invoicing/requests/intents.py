@@ -3,14 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from services.invoicing.accounts.refusals import Refused, refuse
+from services.invoicing.accounts.refusals import Refused, refused_remark
 from services.invoicing.accounts.rules import Applicant, Title, Unseal, unsealed
 from services.invoicing.idempotency.rules import FirstUse, IdempotencyKey, UsedKey, digest_of
 from shared.contracts.invoicing import InvoiceKind, InvoiceRequested, Method
 from shared.contracts.ledger import OffsetDeficit, ReserveBalance
 from shared.contracts.message import Message
 from shared.domain.credit_code import is_valid_credit_code
-from shared.domain.remark import check_remark
+from shared.domain.refusals import Refusal
 
 SPECIAL_NEEDS = ("bank_name", "bank_account", "registered_address", "registered_phone", "tax_id")
 OPERATION = "invoice-request"
@@ -132,7 +132,8 @@ def _selection(intent: InvoiceIntent, applicant: Applicant) -> dict[str, Any]:
 
 
 def _conflict(intent: InvoiceIntent, first: FirstUse) -> Refused:
-    return refuse("IDEMPOTENCY_CONFLICT", "request", idempotency_key=intent.idempotency_key, request_id=first.made_id)
+    values = {"idempotency_key": intent.idempotency_key, "request_id": first.made_id}
+    return Refused(Refusal.IDEMPOTENCY_CONFLICT, values)
 
 
 def check(intent: InvoiceIntent, applicant: Applicant, title: Title | None) -> Refused | None:
@@ -141,21 +142,21 @@ def check(intent: InvoiceIntent, applicant: Applicant, title: Title | None) -> R
     if refused is not None:
         return refused
     if not (intent.numbers or intent.cycles or intent.products or intent.amount_fen):
-        return refuse("NOTHING_SELECTED")
+        return Refused(Refusal.NOTHING_SELECTED)
     if title is None:
-        return refuse("NO_ACTIVE_TITLE")
-    return _check_special(intent, title) or _check_tax_id(title) or _check_remark(intent)
+        return Refused(Refusal.NO_ACTIVE_TITLE)
+    return _check_special(intent, title) or _check_tax_id(title) or refused_remark(intent.remark)
 
 
 def _check_accounts(intent: InvoiceIntent, applicant: Applicant) -> Refused | None:
     """R-5: own documents unless that is forbidden; of members those that the relation lets be managed."""
     if applicant.status == "closed":
-        return refuse("ACCOUNT_CLOSED")
+        return Refused(Refusal.ACCOUNT_CLOSED)
     if intent.account_id in intent.accounts and not applicant.may_invoice_its_own:
-        return refuse("NO_INVOICE_PERMISSION", "own", account_id=intent.account_id)
+        return Refused(Refusal.NO_INVOICE_PERMISSION, {"account_id": intent.account_id})
     for member in intent.accounts:
         if member != intent.account_id and not applicant.may_invoice_for(member):
-            return refuse("NO_INVOICE_PERMISSION", "member", account_id=member)
+            return Refused(Refusal.NO_INVOICE_PERMISSION, {"account_id": member})
     return None
 
 
@@ -163,18 +164,12 @@ def _check_special(intent: InvoiceIntent, title: Title) -> Refused | None:
     if intent.kind != "special":
         return None
     if title.kind == "individual":
-        return refuse("SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON", kind="special")
+        return Refused(Refusal.SPECIAL_NOT_ALLOWED_FOR_NATURAL_PERSON, {"kind": "special"})
     missing = [name for name in SPECIAL_NEEDS if not getattr(title, name)]
-    return refuse("TITLE_INCOMPLETE_FOR_SPECIAL", missing=missing) if missing else None
+    return Refused(Refusal.TITLE_INCOMPLETE_FOR_SPECIAL, {"missing": missing}) if missing else None
 
 
 def _check_tax_id(title: Title) -> Refused | None:
     if title.kind == "individual" or title.tax_id is None or is_valid_credit_code(title.tax_id):
         return None
-    return refuse("BAD_TAX_ID", title_id=title.title_id)
-
-
-def _check_remark(intent: InvoiceIntent) -> Refused | None:
-    for finding in check_remark(intent.remark):
-        return Refused(finding.code, finding.text, {"value": finding.value})
-    return None
+    return Refused(Refusal.BAD_TAX_ID, {"title_id": title.title_id})

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.invoicing.accounts.refusals import Refused, refuse
-from services.invoicing.submissions.rules import CANCELLED, FAILED, ISSUED, QUARANTINED, RESTING, VOIDED
+from services.invoicing.accounts.refusals import Refused
+from services.invoicing.submissions.rules import FAILED, ISSUED, QUARANTINED, RESTING, VOIDED
 from shared.contracts.invoicing import InvoiceKind, RequestClosed, RequestRefused
 from shared.contracts.ledger import ReservationImpaired, ReservationRefused
 from shared.contracts.message import Message
-
-REFUND_BEFORE_ISSUE = "REFUND_BEFORE_ISSUE"
+from shared.domain.refusals import Refusal
 
 
 def refused(fact: ReservationRefused, news: bool) -> list[Message]:
@@ -42,11 +41,11 @@ class CancelIntent:
 
     account_id: int
     request_id: int
-    reason: str = CANCELLED
+    reason: str = Refusal.CANCELLED
 
 
 def impaired(fact: ReservationImpaired) -> CancelIntent:
-    return CancelIntent(fact.account_id, fact.request_id, REFUND_BEFORE_ISSUE)
+    return CancelIntent(fact.account_id, fact.request_id, Refusal.REFUND_BEFORE_ISSUE)
 
 
 def cancel_outcome(wished: bool, status: str) -> str | None:
@@ -62,13 +61,12 @@ def cancelled(intent: CancelIntent, status: str | None, parts: Sequence[Resting]
     """What a wish to cancel comes to: voided at once, or up to the ledger's or the platform's answer (R-8, D-23)."""
     request_id = intent.request_id
     if status is None:
-        return refuse("NOT_FOUND", "request", request_id=request_id)
-    if status == "offset_only":
-        return refuse("NOT_CANCELLABLE", "offset", request_id=request_id, request_status=status)
+        worded = {"what": "request", "value": str(request_id)}
+        return Refused(Refusal.NOT_FOUND, {"request_id": request_id}, worded)
     if status in ("invoiced", "partly_issued"):
-        return refuse("ALREADY_ISSUED", request_id=request_id, request_status=status)
-    if status in ("failed", "refused"):
-        return refuse("NOT_CANCELLABLE", "ended", request_id=request_id, request_status=status)
+        return Refused(Refusal.ALREADY_ISSUED, {"request_id": request_id, "request_status": status})
+    if status in ("offset_only", "failed", "refused"):
+        return Refused(Refusal.NOT_CANCELLABLE, {"request_id": request_id, "request_status": status})
     return "voided" if status == "voided" or {part.status for part in parts} == {VOIDED} else "cancelling"
 
 

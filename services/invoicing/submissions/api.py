@@ -10,6 +10,7 @@ from services.invoicing.submissions import handlers
 from services.invoicing.submissions.rules import call_about
 from services.invoicing.submissions.store import SubmissionTable
 from shared.domain.identifiers import Kind
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -25,8 +26,7 @@ def routes(runtime: Runtime, *, called_about: CalledAbout, tables: Mapping[Kind,
     async def called(request: Request, signature: Annotated[str, Header()] = "") -> None:
         serial = called_about(await request.body(), signature)
         if serial is None:
-            detail = "Sign the body with the secret of this platform (HMAC-SHA256 in hex, header Signature) and name a `serial` in it."
-            raise Problem(401, "BAD_SIGNATURE", "Not signed by the tax platform", detail)
+            raise Problem(*text_of(Refusal.BAD_SIGNATURE).problem)
         call = call_about(serial)
         if call is not None:
             await runtime.intent(platform_called, call)

@@ -27,6 +27,7 @@ from services.invoicing.tax_platforms.port import (
 )
 from shared.contracts.invoicing import InvoiceKind, Share
 from shared.domain.identifiers import Kind, parse_serial
+from shared.domain.refusals import Refusal
 
 Step = Literal["submit", "query", "cancel"]
 Event = Literal["claimed", "unsettled", "form", "short", "fits", "failed", "cancelled", "issued", "differs"]
@@ -42,9 +43,6 @@ POLL_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 """How long to wait before asking again about what the platform is working on; the last one repeats."""
 UNKNOWN_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 """How long to wait before asking again when no answer came, the first time, the second time in a row …; never given up by time."""
-CANCELLED = "CANCELLED"
-REFUSED = "PLATFORM_REFUSED"
-"""Stands for a code of the platform that is none of its own."""
 PLAIN_CODE = re.compile(r"[A-Za-z0-9_./-]{1,64}")
 TEXT_MAX = 400
 CALL_SECONDS = 30.0
@@ -145,7 +143,7 @@ def decide(of: Submission, answer: Answer) -> Outcome:
         case NotFound():
             return _not_found(of)
         case Cancelled():
-            return Outcome("cancelled", reason=of.cancel_reason or CANCELLED)
+            return Outcome("cancelled", reason=of.cancel_reason or Refusal.CANCELLED)
         case CancelHeard():
             return Outcome("unsettled", due_at=of.claimed_at, reason=of.reason, text=of.text, cancel_heard=True)
         case Rejected(code=code, text=text):  # believed only when a query says so too
@@ -178,7 +176,7 @@ def _issued(of: Submission, answer: Issued) -> Outcome:
     text = (
         f"the platform issued {answer.gross_fen} fen ({answer.net_fen} + {answer.tax_fen}), we asked for {of.gross_fen}"
     )
-    return replace(found, event="differs", reason="AMOUNT_DIFFERS", text=text)
+    return replace(found, event="differs", reason=Refusal.AMOUNT_DIFFERS, text=text)
 
 
 def _saying(outcome: Outcome, code: str, text: str) -> Outcome:
@@ -186,7 +184,7 @@ def _saying(outcome: Outcome, code: str, text: str) -> Outcome:
     plain = PLAIN_CODE.fullmatch(code) is not None
     words = " ".join((text if plain else f"{code}: {text}").split())
     printable = "".join(filter(str.isprintable, words))[:TEXT_MAX]
-    return replace(outcome, reason=code if plain else REFUSED, text=printable)
+    return replace(outcome, reason=code if plain else Refusal.PLATFORM_REFUSED, text=printable)
 
 
 def after_pause(of: Submission, pauses: Sequence[float], times: int) -> datetime:

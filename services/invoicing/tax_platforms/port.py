@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from shared.contracts.invoicing import InvoiceKind, RedReason
+from shared.domain.refusals import Refusal
 
-QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+QUOTA_EXCEEDED = Refusal.QUOTA_EXCEEDED
 """The code of a rejection that is not for good: the same serial may be submitted again when the quota is raised."""
 
 

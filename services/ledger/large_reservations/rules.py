@@ -20,6 +20,7 @@ from services.ledger.netting.rules import Offset, by_scope, net, paid_fen, scope
 from services.ledger.reservations.refusals import refusal, short, too_large, too_varied
 from services.ledger.selections.rules import Selected
 from shared.contracts.ledger import BalanceReserved, Group, OffsetPair, ReservationRefused, ReserveBalance
+from shared.domain.refusals import Refusal
 
 
 @dataclass(frozen=True)
@@ -283,4 +284,4 @@ def answer(
     if len(groups) > limits.GROUPS_MAX:
         return RefusedAfterAll(too_varied(large.command), back)
     figures = {"need_fen": held_fen + missing_fen, "have_fen": held_fen, "shortfall_fen": missing_fen}
-    return RefusedAfterAll(refusal(large.command, "INSUFFICIENT_INVOICEABLE", **figures), back)
+    return RefusedAfterAll(refusal(large.command, Refusal.INSUFFICIENT_INVOICEABLE, **figures), back)

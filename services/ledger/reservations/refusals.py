@@ -18,8 +18,9 @@ from services.ledger.netting.rules import (
     unpromised,
 )
 from services.ledger.selections.rules import NotItem, Selected
-from shared.contracts.ledger import Refusal, ReservationRefused, ReserveBalance, Selection
+from shared.contracts.ledger import ReservationRefused, ReserveBalance, Selection
 from shared.domain.catalogue import Catalogue
+from shared.domain.refusals import Refusal
 
 
 def refusal(command: Selection, reason: Refusal, **detail: int | str) -> ReservationRefused:
@@ -41,23 +42,23 @@ def unselectable(command: Selection, selected: Selected, now: datetime) -> Reser
             return _not_an_item(command, number, selected.not_items)
     for item in selected.items:
         if item.opens_at > now:
-            return refusal(command, "ITEM_NOT_INVOICEABLE", number=item.number, **_not_open(item))
+            return refusal(command, Refusal.ITEM_NOT_INVOICEABLE, number=item.number, **_not_open(item))
     if command.numbers and command.amount_fen is None:
         held = [item for item in selected.items if item.invoiceable_fen <= 0 < item.reserved_fen]
         locked = held or unpromised(selected.items, selected.free)[1]
         if locked:
-            return refusal(command, "ITEM_LOCKED", number=locked[0].number)
+            return refusal(command, Refusal.ITEM_LOCKED, number=locked[0].number)
     return None
 
 
 def _not_an_item(command: Selection, number: str, known: Mapping[str, NotItem]) -> ReservationRefused:
     if number not in known:
-        return refusal(command, "ITEM_NOT_INVOICEABLE", number=number, why="UNKNOWN_DOCUMENT")
+        return refusal(command, Refusal.ITEM_NOT_INVOICEABLE, number=number, why="UNKNOWN_DOCUMENT")
     what = known[number]
     if isinstance(what, str):
-        return refusal(command, "NEGATIVE_SELECTED_ALONE", number=number)
+        return refusal(command, Refusal.NEGATIVE_SELECTED_ALONE, number=number)
     why = {"why": "BILL_NOT_SETTLED", "earliest_at": what.isoformat()}
-    return refusal(command, "ITEM_NOT_INVOICEABLE", number=number, **why)
+    return refusal(command, Refusal.ITEM_NOT_INVOICEABLE, number=number, **why)
 
 
 def _not_open(item: Candidate) -> dict[str, str]:
@@ -67,18 +68,18 @@ def _not_open(item: Candidate) -> dict[str, str]:
 
 
 def too_large(command: Selection) -> ReservationRefused:
-    return refusal(command, "SELECTION_TOO_LARGE", items_max=limits.ITEMS_MAX)
+    return refusal(command, Refusal.SELECTION_TOO_LARGE, items_max=limits.ITEMS_MAX)
 
 
 def too_varied(command: Selection) -> ReservationRefused:
-    return refusal(command, "SELECTION_TOO_LARGE", groups_max=limits.GROUPS_MAX)
+    return refusal(command, Refusal.SELECTION_TOO_LARGE, groups_max=limits.GROUPS_MAX)
 
 
 def too_many_offsets(command: Selection, offsets: Sequence[Offset]) -> ReservationRefused:
     """`payable_fen` is what one explicit offset can settle: asked for that first, the rest may be few enough."""
     most = limits.GROUPS_MAX
     figures = {"offsets": len(offsets), "offsets_max": most, "payable_fen": paid_fen(offsets[:most])}
-    return refusal(command, "SELECTION_TOO_LARGE", **figures)
+    return refusal(command, Refusal.SELECTION_TOO_LARGE, **figures)
 
 
 def short(
@@ -88,12 +89,12 @@ def short(
     deficit_fen, have_fen = sum(debt.owed_fen for debt in owed), sum(have.values())
     need_fen = deficit_fen + command.amount_fen if command.amount_fen is not None else max(deficit_fen, 1)
     if have_fen < need_fen and (command.amount_fen is not None or not deficit_fen):
-        reason: Refusal = "SELECTION_BELOW_AMOUNT_PLUS_DEFICIT" if deficit_fen else "INSUFFICIENT_INVOICEABLE"
+        reason = Refusal.SELECTION_BELOW_AMOUNT_PLUS_DEFICIT if deficit_fen else Refusal.INSUFFICIENT_INVOICEABLE
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": need_fen - have_fen}
         return refusal(command, reason, **figures, **({"deficit_fen": deficit_fen} if deficit_fen else {}))
     for scope, fen in by_scope((scope_of(debt, pooled), debt.owed_fen) for debt in owed).items():
         if have[scope] < fen:
             figures = {"deficit_fen": fen, "have_fen": have[scope], "shortfall_fen": fen - have[scope]}
             whose = {"owing_account_id": scope[0]} if len(command.accounts) > 1 and scope[0] != POOL else {}
-            return refusal(command, "DEFICIT_NOT_COVERED", subject=scope[1], **figures, **whose)
+            return refusal(command, Refusal.DEFICIT_NOT_COVERED, subject=scope[1], **figures, **whose)
     return None

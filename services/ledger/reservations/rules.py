@@ -26,6 +26,7 @@ from shared.contracts.ledger import (
     ReserveBalance,
     Selection,
 )
+from shared.domain.refusals import Refusal
 
 Answer = BalanceReserved | ReservationRefused
 
@@ -136,7 +137,7 @@ def offset(
     have_fen = paid_fen(offsets)
     if refused is None and not 0 < need_fen <= deficit_fen:
         figures = {"need_fen": need_fen, "deficit_fen": deficit_fen}
-        refused = refusal(command, "OFFSET_ABOVE_DEFICIT", subject=command.subject, **figures)
+        refused = refusal(command, Refusal.OFFSET_ABOVE_DEFICIT, subject=command.subject, **figures)
     if refused is None and have_fen < need_fen and len(selected.items) > limits.ITEMS_MAX:
         refused = too_large(command)
     if refused is None and len(offsets) > limits.GROUPS_MAX:
@@ -144,7 +145,7 @@ def offset(
     if refused is None and have_fen < need_fen:
         short_fen = need_fen - have_fen
         figures = {"need_fen": need_fen, "have_fen": have_fen, "shortfall_fen": short_fen, "deficit_fen": deficit_fen}
-        refused = refusal(command, "DEFICIT_NOT_COVERED", subject=command.subject, **figures)
+        refused = refusal(command, Refusal.DEFICIT_NOT_COVERED, subject=command.subject, **figures)
     return _granted(command, reservation_id, offsets, []) if refused is None else Decision(refused)
 
 

@@ -22,6 +22,7 @@ from shared.contracts.invoicing import (
 from shared.contracts.message import Message
 from shared.contracts.notices import Channel, NoticeFact, NoticeFailed, NoticeSent
 from shared.domain.red_form import reminder_of
+from shared.domain.refusals import Refusal
 
 AGAIN_SECONDS = (2.0, 10.0, 30.0, 120.0, 600.0, 3600.0)
 """Pauses after an attempt without an answer; the last one repeats until `GIVE_UP_TRIES`."""
@@ -170,9 +171,9 @@ def decide(due: DueNotice, answer: SendAnswer | NoAddress, now: datetime) -> Del
     if isinstance(answer, Refused):
         return DeliveryOutcome("failed", answer.reason, due.due_at, ended_at=now)
     if isinstance(answer, NoAddress) and due.tries >= WAIT_FOR_RECIPIENT_TRIES:
-        return DeliveryOutcome("failed", "NO_RECIPIENT", due.due_at, ended_at=now)
+        return DeliveryOutcome("failed", Refusal.NO_RECIPIENT, due.due_at, ended_at=now)
     if due.tries >= GIVE_UP_TRIES:
-        return DeliveryOutcome("failed", "NO_ANSWER", due.due_at, ended_at=now)
+        return DeliveryOutcome("failed", Refusal.NO_ANSWER, due.due_at, ended_at=now)
     pause = timedelta(seconds=AGAIN_SECONDS[min(due.tries, len(AGAIN_SECONDS)) - 1])
     return DeliveryOutcome("pending", None, due.claimed_at + pause, ended_at=None)
 

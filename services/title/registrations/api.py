@@ -6,6 +6,7 @@ from services.title.accounts import store as accounts
 from services.title.recipients import store as recipients
 from shared.contracts.http.title import AccountView, RecipientView
 from shared.contracts.message import AccountId
+from shared.domain.refusals import Refusal
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
 
@@ -20,7 +21,7 @@ def routes(runtime: Runtime) -> APIRouter:
             recipient = await recipients.recipient(db, account_id)
         if found is None:
             detail = "This account is not registered yet; it appears when the account system has published it."
-            raise Problem(404, "NOT_FOUND", "No such account", detail, account_id=account_id)
+            raise Problem(404, Refusal.NOT_FOUND, "No such account", detail, account_id=account_id)
         return AccountView(
             account_id=account_id,
             status=found["status"],

@@ -26,7 +26,7 @@ async def related(desk: Desk, member_id: int, *permissions: str, version: int = 
 async def refused(desk: Desk, ask: InvoiceIntent) -> tuple[str, object]:
     answer, _ = await desk.asked(ask)
     assert isinstance(answer, Refused), answer
-    return answer.code, answer.detail["account_id"]
+    return answer.code, answer.values["account_id"]
 
 
 async def test_the_documents_of_members_are_asked_for_by_the_account_that_manages_them(desk: Desk) -> None:

@@ -74,7 +74,7 @@ async def test_the_same_key_with_other_content_is_a_conflict_that_names_the_firs
     request_id = await desk.taken()
     answer, messages = await desk.asked(InvoiceIntent(1, "k1", numbers=("O2",)))
     assert isinstance(answer, Refused)
-    assert (answer.code, answer.detail["request_id"], messages) == ("IDEMPOTENCY_CONFLICT", request_id, [])
+    assert (answer.code, answer.values["request_id"], messages) == ("IDEMPOTENCY_CONFLICT", request_id, [])
 
 
 async def test_the_same_key_of_two_accounts_is_two_keys(desk: Desk) -> None:
@@ -143,7 +143,7 @@ async def test_a_missing_field_of_a_special_invoice_is_named_as_it_is_on_the_tit
     await desk.knows(2, address=None, bank_account=None)
     answer, _ = await desk.asked(InvoiceIntent(2, "k", numbers=("O1",), kind="special"))
     assert isinstance(answer, Refused)
-    assert answer.detail == {"missing": ["bank_account", "registered_address"]}
+    assert answer.values == {"missing": ["bank_account", "registered_address"]}
 
 
 # what title says

@@ -5,31 +5,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from string import Formatter
-from typing import get_args
 
 import pytest
 
 from deploy.reference.refusals import REFUSED_BY
-from shared.contracts import ledger
 from shared.domain import refusals
-from shared.domain.refusals import TEXTS, Refusal, refusal_of_form, text_of
+from shared.domain.refusals import TEXTS, Refusal, platform_text, text_of
 from shared.domain.remark import REMARK_MAX
 
 ROOT = Path(__file__).parent.parent.parent.parent
-REFUSING = {
-    "Problem",
-    "Refused",
-    "refusal",
-    "_refusal",
-    "refuse",
-    "Finding",
-    "explained",
-    "Change",
-    "rejected",
-    "Wrong",
-}
+REFUSING = {"Problem", "Refused", "Refusal", "refusal", "rejected", "Finding"}
 CODE = re.compile(r"[A-Z][A-Z_0-9]{3,}")
-CHECKS_OF_CUSTOMERS_TEXT = ("shared/domain/remark.py", "shared/domain/credit_code.py")
+REGISTER = ROOT / "shared/domain/refusals.py"
+PROTOCOL = ROOT / "services/invoicing/tax_platforms/adapters/http_json/answers.py"
+"""It reads what the platform writes."""
 STATUS = {
     **dict.fromkeys(("REMARK_TOO_LONG", "REMARK_BAD_CHARACTER", "REMARK_IRRELEVANT", "BAD_TAX_ID"), 400),
     **dict.fromkeys(("UNAUTHORIZED", "BAD_SIGNATURE"), 401),
@@ -56,13 +45,32 @@ def codes_in(path: Path) -> Iterator[tuple[str, str]]:
 
 def test_every_code_that_somebody_refuses_with_is_in_the_register() -> None:
     paths = [path for folder in ("services", "deploy/sandbox") for path in (ROOT / folder).rglob("*.py")]
-    found = [one for path in [*paths, *(ROOT / name for name in CHECKS_OF_CUSTOMERS_TEXT)] for one in codes_in(path)]
+    found = [one for path in paths for one in codes_in(path)]
     assert [(where, code) for where, code in found if code not in ROWS] == []
-    assert "RED_FORM_UNKNOWN" in {code for _, code in found}, "the sandbox writes its codes as constants"
+    assert {"RED_FORM_UNKNOWN", "RED_AMOUNTS"} <= {code for _, code in found}, "the sandbox writes codes as constants"
 
 
-def test_what_the_ledger_may_answer_is_its_part_of_the_register() -> None:
-    assert {code for code, row in ROWS.items() if row.by == "ledger"} == {*get_args(ledger.Refusal)}
+def test_a_service_takes_its_codes_from_the_register() -> None:
+    written = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.value}"
+        for folder in ("services", "shared/domain")
+        for path in (ROOT / folder).rglob("*.py")
+        if path not in (REGISTER, PROTOCOL)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in ROWS
+    ]
+    assert written == []
+
+
+def test_the_ledger_refuses_with_all_of_its_part_of_the_register_and_nothing_else() -> None:
+    used = {
+        node.attr
+        for room in ("reservations", "large_reservations")
+        for path in (ROOT / "services/ledger" / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Refusal"
+    }
+    assert used == {code for code, row in ROWS.items() if row.by == "ledger"}
 
 
 @pytest.mark.parametrize("code", Refusal)
@@ -126,10 +134,11 @@ def test_a_code_that_nobody_knows_is_named_when_nothing_else_is_said(text: str |
     assert told.detail == "The tax platform refused it for a reason of its own. Correct it and ask again."
 
 
-def test_a_form_comes_to_a_refusal_only_when_it_is_dead() -> None:
-    dead = {f"{state:02d}": refusal_of_form(f"{state:02d}") for state in range(5, 14)}
-    assert dead == {state: Refusal(f"RED_FORM_{state}") for state in dead}
-    assert {refusal_of_form(state) for state in ("01", "02", "03", "04", "14", "AD", "")} == {None}
+@pytest.mark.parametrize("code", ["NOT_FOUND", "CANCELLED", "NO_ANSWER"])
+def test_a_code_of_the_platform_never_means_what_it_means_with_us(code: str) -> None:
+    told = platform_text(code, {"text": "查无此票"})
+    assert (told.code, told.status, told.by, told.chinese) == (code, 409, "tax platform", "查无此票")
+    assert platform_text("RED_FORM_05", {"text": "他们拒绝了"}) == text_of("RED_FORM_05")
 
 
 def test_what_the_texts_say_of_the_remark_is_the_rule() -> None:

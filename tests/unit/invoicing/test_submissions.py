@@ -24,6 +24,7 @@ from services.invoicing.submissions.rules import (
 from services.invoicing.tax_platforms.adapters.http_json.forms import DEAD, form
 from services.invoicing.tax_platforms.port import QUOTA_EXCEEDED, FormDied, FormState, FormTold, NotFound, TaxPlatform
 from services.invoicing.tax_platforms.routing import Platforms
+from shared.domain.refusals import text_of
 from tests.unit.invoicing.test_parts import NOW, PART
 
 ASKED = Outcome("unsettled", due_at=NOW, unanswered=2)
@@ -163,4 +164,12 @@ def test_the_bureaus_digits_become_states_of_ours_and_are_kept_for_show() -> Non
         "03": FormTold("F1", FormState.AWAITS_SELLER, "03"),
         "99": FormTold("F1", FormState.OTHER, "99"),
     }
-    assert form("F1", "07") == FormDied("F1", "07", "RED_FORM_07", DEAD["07"])
+    assert form("F1", "07") == FormDied("F1", "07", "RED_FORM_07", text_of("RED_FORM_07").english)
+
+
+def test_a_form_comes_to_a_refusal_only_when_it_is_dead() -> None:
+    assert {f"{state:02d}": f"RED_FORM_{state:02d}" for state in range(5, 14)} == DEAD
+    for state in DEAD:
+        assert isinstance(form("F1", state), FormDied)
+    for state in ("01", "02", "03", "04", "14"):
+        assert isinstance(form("F1", state), FormTold)

@@ -10,6 +10,7 @@ from typing import Self
 import aiosmtplib
 
 from services.notification.channels.port import Mail, Refused, SendAnswer, Sent, Unknown
+from shared.domain.refusals import Refusal
 from shared.domain.remark import safe_in_header
 
 SEND_SECONDS = 20.0
@@ -34,9 +35,9 @@ class SmtpMailSender:
 
     async def send(self, mail: Mail) -> SendAnswer:
         if not all(map(safe_in_header, (mail.recipient, mail.subject, *(one.name for one in mail.attachments)))):
-            return Refused("BAD_HEADER")
+            return Refused(Refusal.BAD_HEADER)
         if not MAILBOX.fullmatch(mail.recipient):
-            return Refused("BAD_ADDRESS")
+            return Refused(Refusal.BAD_ADDRESS)
         try:
             # The whole conversation within the lease, not each command of it.
             async with asyncio.timeout(SEND_SECONDS):
@@ -50,12 +51,12 @@ class SmtpMailSender:
                     timeout=SEND_SECONDS,
                 )
         except aiosmtplib.SMTPRecipientsRefused as error:
-            return _refusal("ADDRESS_REFUSED", error.recipients[0].code)
+            return _refusal(Refusal.ADDRESS_REFUSED, error.recipients[0].code)
         except aiosmtplib.SMTPDataError as error:
-            return _refusal("MAIL_REFUSED", error.code)
+            return _refusal(Refusal.MAIL_REFUSED, error.code)
         except aiosmtplib.SMTPResponseException as error:
             # Of what is said before the data only the size is about this mail; the rest is about us, and may pass.
-            return Refused("MAIL_REFUSED") if error.code == TOO_LARGE else Unknown(f"SMTP {error.code}")
+            return Refused(Refusal.MAIL_REFUSED) if error.code == TOO_LARGE else Unknown(f"SMTP {error.code}")
         except (aiosmtplib.SMTPException, OSError) as error:
             return Unknown(type(error).__name__)
         return Sent()

@@ -7,6 +7,7 @@ from typing import Self
 import httpx2
 
 from services.notification.channels.port import Refused, SendAnswer, Sent, Sms, Unknown
+from shared.domain.refusals import Refusal
 
 SEND_SECONDS = 10.0
 NEVER = (400, 422)
@@ -34,7 +35,7 @@ class HttpSmsSender:
         except (httpx2.HTTPError, TimeoutError) as error:
             return Unknown(type(error).__name__)
         if response.status_code in NEVER:
-            return Refused("NUMBER_REFUSED")
+            return Refused(Refusal.NUMBER_REFUSED)
         return Sent() if _has_receipt(response) else Unknown(f"HTTP {response.status_code}")
 
 
