@@ -4,7 +4,7 @@ import pytest
 
 from services.ledger.app import MIGRATIONS
 from tests.conftest import OpenDatabase
-from tests.integration.ledger.books import Ledger
+from tests.support.books import Ledger
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from services.ledger.reservations.rules import Decision, offset
 from services.ledger.selections import search
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
+from tests.support.books import MARCH_20, Ledger, few_at_once
 from tests.support.examples import MARCH_10, a_refund, an_order
 
 pytestmark = pytest.mark.database

@@ -26,8 +26,8 @@ from shared.contracts.topics import TOPICS
 from shared.runtime.database import Database
 from shared.runtime.envelope import source_of
 from shared.runtime.outbox import outgoing_of
-from tests.integration.ledger.books import MARCH_20, a_part, few_at_once
 from tests.integration.ledger.checking import holds
+from tests.support.books import MARCH_20, a_part, few_at_once
 from tests.support.databases import Databases
 from tests.support.examples import MARCH_10, a_refund, an_ask, an_order
 from tests.support.stage import Process, Stage

@@ -6,7 +6,7 @@ import pytest
 
 from shared.contracts.ledger import AmountCredited, AmountInvoiced, BalanceChanged, DeficitClosed, DeficitOpened
 from shared.contracts.message import Message, Unacceptable
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import a_refund, an_order
 
 pytestmark = pytest.mark.database

@@ -10,7 +10,7 @@ from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import RefundUnmatched
 from shared.contracts.message import Message, Park
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
 
 pytestmark = pytest.mark.database

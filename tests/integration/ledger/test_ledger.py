@@ -12,8 +12,8 @@ from services.ledger.journal import limits
 from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import violations
+from tests.support.books import MARCH_20, Ledger, few_at_once
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
 
 pytestmark = pytest.mark.database

@@ -31,10 +31,10 @@ from shared.contracts.ledger import (
 from shared.contracts.message import Message, Park, Unacceptable
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
-from tests.integration.ledger.books import MARCH_20, Ledger, a_part
 from tests.integration.ledger.checking import holds
+from tests.support.books import MARCH_20, Ledger, a_part
 from tests.support.examples import MARCH_10, a_refund, an_order
-from tests.unit.ledger.model import Answer, Figures, Happening, Model, histories, split
+from tests.support.ledger_model import Answer, Figures, Happening, Model, histories, split
 
 pytestmark = pytest.mark.database
 

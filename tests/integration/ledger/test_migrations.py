@@ -13,8 +13,8 @@ from shared.contracts.ledger import BalanceReserved, ReservationReleased
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.roles import roles_of
-from tests.integration.ledger.books import Ledger, few_at_once
 from tests.integration.ledger.checking import holds
+from tests.support.books import Ledger, few_at_once
 from tests.support.databases import Databases
 from tests.support.examples import an_order
 

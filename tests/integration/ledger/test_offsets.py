@@ -7,7 +7,7 @@ import pytest
 
 from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import a_refund, an_ask, an_order
 
 pytestmark = pytest.mark.database

@@ -7,7 +7,7 @@ import pytest
 from services.ledger.balances import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
-from tests.integration.ledger.books import MARCH_20, Ledger
+from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import a_bill, an_order
 
 pytestmark = pytest.mark.database

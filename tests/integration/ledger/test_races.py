@@ -19,12 +19,12 @@ from services.ledger.selections.search import select
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import holds
 from tests.integration.ledger.test_machine import Books
+from tests.support.books import MARCH_20, Ledger, few_at_once
 from tests.support.databases import Databases
 from tests.support.examples import a_refund, an_ask, an_order
-from tests.unit.ledger.model import PARTS_OF_A_GROUP
+from tests.support.ledger_model import PARTS_OF_A_GROUP
 
 pytestmark = pytest.mark.database
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from deploy.cli.app import app
 from deploy.cli.ledger import compare, put_right, with_database
-from tests.integration.ledger.books import Ledger, few_at_once
+from tests.support.books import Ledger, few_at_once
 from tests.support.examples import a_refund, an_order
 
 pytestmark = pytest.mark.database

@@ -22,7 +22,7 @@ from shared.contracts.invoicing import PartFact, Share
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance, Selection
 from shared.contracts.message import Unacceptable
 from tests.support.examples import MARCH_10
-from tests.unit.ledger.model import SUBJECTS, Answer, Figures, Model, next_of, split
+from tests.support.ledger_model import SUBJECTS, Answer, Figures, Model, next_of, split
 
 NOW = MARCH_10 + timedelta(days=10)
 BUCKETS = (OUTSIDE, INVOICEABLE, RESERVED, INVOICED, OFFSET)
