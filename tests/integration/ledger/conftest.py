@@ -4,7 +4,7 @@ import pytest
 
 from services.ledger.app import MIGRATIONS
 from tests.conftest import OpenDatabase
-from tests.support.books import Ledger
+from tests.support.ledger import Ledger
 
 
 @pytest.fixture

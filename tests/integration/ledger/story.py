@@ -20,9 +20,9 @@ from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
-from tests.support.books import Ledger, a_part
 from tests.support.edge import TOKEN, asking
 from tests.support.examples import MARCH_10, an_ask
+from tests.support.ledger import Ledger, a_part
 
 SUBJECT = "ALIYUN_SERVICE"
 

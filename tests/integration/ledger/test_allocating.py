@@ -12,8 +12,8 @@ from services.ledger.reservations.rules import Decision, offset
 from services.ledger.selections import search
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.support.books import MARCH_20, Ledger, few_at_once
 from tests.support.examples import MARCH_10, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 

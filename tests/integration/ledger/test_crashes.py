@@ -27,9 +27,9 @@ from shared.runtime.database import Database
 from shared.runtime.envelope import source_of
 from shared.runtime.outbox import outgoing_of
 from tests.integration.ledger.checking import holds
-from tests.support.books import MARCH_20, a_part, few_at_once
 from tests.support.databases import Databases
 from tests.support.examples import MARCH_10, a_refund, an_ask, an_order
+from tests.support.ledger import MARCH_20, a_part, few_at_once
 from tests.support.stage import Process, Stage
 from tests.support.world import SETTINGS
 

@@ -6,8 +6,8 @@ import pytest
 
 from shared.contracts.ledger import AmountCredited, AmountInvoiced, BalanceChanged, DeficitClosed, DeficitOpened
 from shared.contracts.message import Message, Unacceptable
-from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 

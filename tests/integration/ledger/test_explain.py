@@ -14,8 +14,8 @@ from shared.contracts.billing import BillAdjusted, RefundLine
 from shared.domain.calendar import SHANGHAI, earliest_opening
 from tests.integration.ledger.story import SUBJECT, Story, a_line, a_usage, an_order_of, telling
 from tests.integration.ledger.test_large import Desk, desk  # noqa: F401 - a fixture
-from tests.support.books import Ledger
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
+from tests.support.ledger import Ledger
 
 pytestmark = pytest.mark.database
 

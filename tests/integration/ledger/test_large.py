@@ -29,8 +29,8 @@ from shared.contracts.ledger import (
 )
 from shared.contracts.message import Message, Park, Unacceptable
 from tests.integration.ledger.checking import holds
-from tests.support.books import ALLOCATING, MARCH_20, Ledger, a_part, few_at_once
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
+from tests.support.ledger import ALLOCATING, MARCH_20, Ledger, a_part, few_at_once
 
 pytestmark = pytest.mark.database
 

@@ -13,8 +13,8 @@ from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
 from tests.integration.ledger.checking import violations
-from tests.support.books import MARCH_20, Ledger, few_at_once
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
+from tests.support.ledger import MARCH_20, Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 

@@ -5,8 +5,8 @@ import pytest
 from shared.contracts.billing import Line, OrderPaid
 from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import MARCH_10, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 

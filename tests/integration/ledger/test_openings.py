@@ -7,8 +7,8 @@ import pytest
 from services.ledger.balances import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
-from tests.support.books import MARCH_20, Ledger
 from tests.support.examples import a_bill, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 

@@ -13,8 +13,8 @@ from services.ledger.items.asking import State
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
 from tests.integration.ledger.story import SUBJECT, Story, a_line, a_usage, an_order_of, telling
-from tests.support.books import Ledger
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
+from tests.support.ledger import Ledger
 
 pytestmark = pytest.mark.database
 
