@@ -38,7 +38,7 @@ from shared.contracts.message import Message, Park
 from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
 from shared.runtime.database import Database
-from tests.support.examples import a_refund, an_ask, an_order
+from tests.support.examples import a_command, a_refund, an_order
 
 MARCH_20 = datetime(2026, 3, 20, tzinfo=SHANGHAI)
 ALLOCATING: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
@@ -74,27 +74,27 @@ class Ledger:
         """Reasons of those that were parked."""
         return [answer.reason for answer in await self.facts(*facts, now=now) if isinstance(answer, Park)]
 
-    async def asked(self, ask: ReserveBalance, now: datetime = MARCH_20) -> list[Message]:
+    async def asked(self, command: ReserveBalance, now: datetime = MARCH_20) -> list[Message]:
         """Nothing yet, if it is large."""
         async with self.database.transaction() as db:
-            return await reserve_balance(ask, db, now)
+            return await reserve_balance(command, db, now)
 
-    async def ask(self, ask: ReserveBalance, now: datetime = MARCH_20) -> Message:
-        (answer,) = await self.asked(ask, now)
+    async def ask(self, command: ReserveBalance, now: datetime = MARCH_20) -> Message:
+        (answer,) = await self.asked(command, now)
         return answer
 
     def everything(self, request_id: int) -> ReserveBalance:
         return ReserveBalance(account_id=1, request_id=request_id, accounts=(1,))
 
     async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
-        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen))
+        answer = await self.ask(a_command(*numbers, request_id=request_id, amount_fen=amount_fen))
         assert isinstance(answer, BalanceReserved), answer
         return answer
 
     async def refusal(
         self, *numbers: str, request_id: int = 1, amount_fen: int | None = None, now: datetime = MARCH_20
     ) -> ReservationRefused:
-        answer = await self.ask(an_ask(*numbers, request_id=request_id, amount_fen=amount_fen), now)
+        answer = await self.ask(a_command(*numbers, request_id=request_id, amount_fen=amount_fen), now)
         assert isinstance(answer, ReservationRefused), answer
         return answer
 
@@ -172,8 +172,8 @@ class Ledger:
             said += step
         return said
 
-    async def told(self, at: datetime = MARCH_20) -> list[Message]:
-        """Of changed balances at that moment."""
+    async def balances_published(self, at: datetime = MARCH_20) -> list[Message]:
+        """What is said of changed balances at that moment."""
         return await self.worked(changes.claim, balances_published, at)
 
     async def released(self, request_id: int = 1, account_id: int = 1) -> list[Message]:
@@ -189,7 +189,7 @@ class Ledger:
         await self.bill(a_refund("F1", of="D1", cash_fen=fen))
 
     async def pay_deficit(self, *numbers: str, amount_fen: int | None = None, request_id: int = 1) -> Message:
-        ask = OffsetDeficit(
+        command = OffsetDeficit(
             account_id=1,
             request_id=request_id,
             accounts=(1,),
@@ -198,7 +198,7 @@ class Ledger:
             amount_fen=amount_fen,
         )
         async with self.database.transaction() as db:
-            (answer,) = await offset_deficit(ask, db, MARCH_20)
+            (answer,) = await offset_deficit(command, db, MARCH_20)
         return answer
 
     async def places(self) -> dict[str, tuple[int, int, int, int]]:

@@ -264,8 +264,8 @@ async def test_the_documents_behind_a_request_are_in_the_order_in_which_they_wer
 
 
 async def test_a_member_s_document_is_not_named_to_whoever_took_it(story: Story) -> None:
-    ask = ReserveBalance(account_id=1, request_id=8, accounts=(2,), numbers=("OTHER",))
-    await story.ledger.ask(ask, story.clock.now())
+    command = ReserveBalance(account_id=1, request_id=8, accounts=(2,), numbers=("OTHER",))
+    await story.ledger.ask(command, story.clock.now())
     (row,) = await story.pages("/reservations/8/items", "items")
     assert (row["owner_id"], row["number"], row["reserved_fen"]) == (2, None, 77)
 

@@ -22,7 +22,7 @@ from tests.conftest import OpenDatabase
 from tests.integration.ledger.books import Books
 from tests.integration.ledger.checking import holds
 from tests.support.databases import Databases
-from tests.support.examples import a_refund, an_ask, an_order
+from tests.support.examples import a_command, a_refund, an_order
 from tests.support.ledger import MARCH_20, Ledger, few_at_once
 from tests.support.ledger_model import PARTS_OF_A_GROUP
 
@@ -221,10 +221,10 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.bill(an_order("O1", 1_000))
     async with ledger.database.transaction() as reserving:
-        await select(reserving, an_ask("O1"), MARCH_20)
+        await select(reserving, a_command("O1"), MARCH_20)
         arriving = asyncio.create_task(ledger.bill(an_order("O2", 50), a_refund("F1", of="O1", cash_fen=100)))
         await somebody_waits(ledger)
-        await reserve_balance(an_ask("O1"), reserving, MARCH_20)
+        await reserve_balance(a_command("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
 
@@ -236,8 +236,8 @@ async def test_a_large_request_takes_its_sums_when_no_small_one_is_choosing(
     few_at_once(monkeypatch)
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)), an_order("M", 100, account_id=2))
-    assert await ledger.asked(an_ask(request_id=1, amount_fen=550)) == []
-    small = an_ask(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
+    assert await ledger.asked(a_command(request_id=1, amount_fen=550)) == []
+    small = a_command(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
     async with ledger.database.transaction() as choosing:
         await begin(choosing, small)
         holding = asyncio.create_task(ledger.allocated())
@@ -300,12 +300,12 @@ async def test_whoever_has_an_item_gets_its_sum_while_requests_wait_for_the_item
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.in_deficit(20)
     await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
-    assert await ledger.asked(an_ask(request_id=1, amount_fen=450)) == []
+    assert await ledger.asked(a_command(request_id=1, amount_fen=450)) == []
     if job == "the hold of a large request":
         waiting = ledger.allocated(steps=1)
     else:
         await ledger.allocated(steps=1)
-        waiting = ledger.asked(an_ask(request_id=2, amount_fen=130))
+        waiting = ledger.asked(a_command(request_id=2, amount_fen=130))
     async with ledger.database.transaction() as refunding:
         await refunding.execute("SELECT FROM item ORDER BY occurred_at, item_id FOR UPDATE")
         request = asyncio.create_task(waiting)
