@@ -6,7 +6,8 @@ import pytest
 import structlog
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Result, Simulation
+from tests.simulation.run import Simulation
+from tests.simulation.scene import Result
 from tests.support.databases import Databases
 
 pytestmark = pytest.mark.database
@@ -34,7 +35,7 @@ async def test_no_seed_violates_an_invariant(first: int, databases: Databases, t
 async def test_a_seed_replays_exactly(databases: Databases, tmp_path: Path) -> None:
     first, again = [await seed(3, databases, tmp_path) for _ in range(2)]
     assert first.log_hash == again.log_hash
-    assert first.documents == again.documents
+    assert first.invoices == again.invoices
 
 
 @pytest.mark.parametrize("name", MUTANTS)
