@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, Mutant, NeverCalledError
 from tests.simulation.run import Simulation
 from tests.simulation.scene import Result
 from tests.support.databases import Databases
@@ -47,3 +47,17 @@ async def test_a_mutant_is_killed_by_the_invariant_that_guards_it(
     with mutant.applied():
         result = await seed(mutant.seed, databases, tmp_path)
     assert mutant.killed_by in result.violations
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ("services.invoicing.issuing.rules.gone", AttributeError),
+        ("services.invoicing.gone.decide", AttributeError),
+        ("services.invoicing.issuing.rules.decide", NeverCalledError),
+    ],
+    ids=["the name is gone", "the module is gone", "nobody calls it"],
+)
+def test_a_mutant_that_changes_nothing_fails_loudly(target: str, error: type[Exception]) -> None:
+    with pytest.raises(error), Mutant(target, print, "", 0).applied():
+        pass
