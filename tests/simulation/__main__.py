@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Result, Simulation
+from tests.simulation.run import Simulation
+from tests.simulation.scene import Result
 from tests.support.databases import Databases
 from tests.support.servers import start_postgres
 
@@ -46,9 +47,9 @@ def main() -> int:
     if said.seed is not None:
         sys.stdout.write(f"step log {results[0].log_hash}\n")
     broken = sum(bool(result.violations) for result in results)
-    steps, faults, documents = (sum(getattr(one, name) for one in results) for name in ("steps", "faults", "documents"))
+    steps, faults, invoices = (sum(getattr(one, name) for one in results) for name in ("steps", "faults", "invoices"))
     sys.stdout.write(
-        f"{len(results)} seeds, {steps} steps, {faults} faults, {documents} documents, {broken} violations\n"
+        f"{len(results)} seeds, {steps} steps, {faults} faults, {invoices} invoices, {broken} violations\n"
     )
     return 1 if broken else 0
 

@@ -1,14 +1,16 @@
 """What goes wrong: a process dies before or after a commit, or a commit hangs while others go on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from typing import Any
 from unittest.mock import patch
 
 from asyncpg import Connection
 
 from services.ledger.journal import limits
 from shared.runtime.database import Database
+from shared.runtime.outbox import Relay
 
 
 class Crash(BaseException):
@@ -53,6 +55,23 @@ class FaultyDatabase(Database):
                 await self.release.wait()
         if kind == "after":
             raise Crash
+
+
+class CrashingRelay(Relay):
+    """Can die between sending and marking."""
+
+    def __init__(self, relay: Relay, dies: Callable[[], bool]) -> None:
+        self.__dict__.update(relay.__dict__)
+        self._dies = dies
+        real = self._transport
+
+        class Wire:
+            async def send(self, records: Any) -> None:  # noqa: ANN401
+                await real.send(records)
+                if dies():
+                    raise Crash
+
+        self._transport = Wire()  # type: ignore[assignment]
 
 
 SMALL = {"ITEMS_MAX": 3, "STEP_ITEMS": 2, "CHUNK_FIRST": 2, "CHUNK_MAX": 2}

@@ -1,9 +1,11 @@
 """Deliberately broken variants. Each has to be caught by the invariant named here, on a recorded seed that is clean without it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import wraps
+from typing import Any
 from unittest.mock import patch
 
 from asyncpg import Connection
@@ -98,20 +100,35 @@ async def _keep_quota(db: Connection, changes: Sequence[QuotaChange]) -> None:
     await _real_count(db, [replace(change, held_net_fen=max(change.held_net_fen, 0)) for change in changes])
 
 
+class NeverCalledError(AssertionError):
+    """Nobody called what stands in for the target: the target has moved, or is bound under another name."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """`killed_by` is the invariant that notices, on `seed`."""
 
     target: str
-    replacement: object
+    replacement: Callable[..., Any]
     killed_by: str
     seed: int
 
     @contextmanager
     def applied(self) -> Iterator[None]:
+        """A target that is gone is an `AttributeError`; one that nobody calls any more fails at the end."""
         _cursors.clear()
-        with patch(self.target, self.replacement):
+        calls = 0
+
+        @wraps(self.replacement)
+        def counted(*arguments: object, **options: object) -> object:
+            nonlocal calls
+            calls += 1
+            return self.replacement(*arguments, **options)
+
+        with patch(self.target, counted):
             yield
+        if calls == 0:
+            raise NeverCalledError(self.target)
 
 
 MUTANTS = {
@@ -123,7 +140,7 @@ MUTANTS = {
         "services.invoicing.issuing.claims.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 4
     ),
     "red timeout is failure": Mutant(
         "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4

@@ -35,7 +35,7 @@ def a_refund(
     return RefundSettled(account_id=account_id, number=number, original_number=of, occurred_at=at, lines=lines)
 
 
-def an_ask(
+def a_command(
     *numbers: str, request_id: int = 1, amount_fen: int | None = None, account_id: int = 1, subject: str | None = None
 ) -> ReserveBalance:
     return ReserveBalance(

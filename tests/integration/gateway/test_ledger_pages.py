@@ -15,9 +15,9 @@ from shared.runtime.database import Database
 from shared.runtime.settings import Settings
 from tests.conftest import OpenDatabase
 from tests.integration.gateway.test_numbers import NEVER_PRINTED, NO_ID, PRINTED, quoted
-from tests.integration.ledger.books import Ledger
 from tests.support.edge import Gateway, app_of, asking_behind, gateway_before, serving
 from tests.support.examples import MARCH_10, a_bill, an_order
+from tests.support.ledger import Ledger
 
 pytestmark = pytest.mark.database
 

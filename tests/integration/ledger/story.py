@@ -20,9 +20,9 @@ from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
-from tests.integration.ledger.books import Ledger, a_part
 from tests.support.edge import TOKEN, asking
-from tests.support.examples import MARCH_10, an_ask
+from tests.support.examples import MARCH_10, a_command
+from tests.support.ledger import Ledger, a_part
 
 SUBJECT = "ALIYUN_SERVICE"
 
@@ -55,8 +55,8 @@ class Story:
         assert await self.ledger.bill(*facts, now=self.clock.now()) == []
 
     async def reserve(self, *numbers: str, request_id: int = 1, amount_fen: int | None = None) -> BalanceReserved:
-        ask = an_ask(*numbers, request_id=request_id, amount_fen=amount_fen)
-        answer = await self.ledger.ask(ask, self.clock.now())
+        command = a_command(*numbers, request_id=request_id, amount_fen=amount_fen)
+        answer = await self.ledger.ask(command, self.clock.now())
         assert isinstance(answer, BalanceReserved), answer
         return answer
 
@@ -76,14 +76,14 @@ class Story:
             await invoice_credited(part, db, self.clock.now())
 
     async def released(self, request_id: int) -> None:
-        ask = ReleaseReservation(account_id=1, request_id=request_id)
+        command = ReleaseReservation(account_id=1, request_id=request_id)
         async with self.ledger.database.transaction() as db:
-            await release_reservation(ask, db, self.clock.now())
+            await release_reservation(command, db, self.clock.now())
 
     async def pay_deficit(self, request_id: int) -> None:
-        ask = OffsetDeficit(account_id=1, request_id=request_id, accounts=(1,), subject=SUBJECT)
+        command = OffsetDeficit(account_id=1, request_id=request_id, accounts=(1,), subject=SUBJECT)
         async with self.ledger.database.transaction() as db:
-            await offset_deficit(ask, db, self.clock.now())
+            await offset_deficit(command, db, self.clock.now())
 
     async def get(self, path: str, **asked: Any) -> Any:  # noqa: ANN401 - any JSON
         answer = await self.http.get(f"/accounts/1{path}", params=asked)

@@ -12,8 +12,8 @@ from services.ledger.reservations.rules import Decision, offset
 from services.ledger.selections import search
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.support.examples import MARCH_10, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 
@@ -56,15 +56,15 @@ async def test_a_deficit_far_behind_the_first_items_is_paid_by_its_own_subject(
 async def test_a_deficit_of_one_account_is_not_paid_by_another_that_was_named_beside_it(ledger: Ledger) -> None:
     await ledger.in_deficit(100)
     await ledger.bill(an_order("M2", 500, account_id=2))
-    ask = OffsetDeficit(account_id=1, request_id=1, accounts=(1, 2), subject="ALIYUN_SERVICE")
+    command = OffsetDeficit(account_id=1, request_id=1, accounts=(1, 2), subject="ALIYUN_SERVICE")
     async with ledger.database.transaction() as db:
-        selected = await search.select(db, ask, MARCH_20)
-    decision = offset(ask, None, selected, 1, MARCH_20)
+        selected = await search.select(db, command, MARCH_20)
+    decision = offset(command, None, selected, 1, MARCH_20)
     assert isinstance(decision, Decision)
     answer = decision.answer
     assert isinstance(answer, ReservationRefused)
     assert (answer.reason, answer.detail["have_fen"], answer.detail["shortfall_fen"]) == ("DEFICIT_NOT_COVERED", 0, 100)
-    pooled = ask.model_copy(update={"pooled": (1, 2)})
+    pooled = command.model_copy(update={"pooled": (1, 2)})
     async with ledger.database.transaction() as db:
         selected = await search.select(db, pooled, MARCH_20)
     decision = offset(pooled, None, selected, 1, MARCH_20)

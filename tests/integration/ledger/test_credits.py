@@ -6,8 +6,8 @@ import pytest
 
 from shared.contracts.ledger import AmountCredited, AmountInvoiced, BalanceChanged, DeficitClosed, DeficitOpened
 from shared.contracts.message import Message, Unacceptable
-from tests.integration.ledger.books import MARCH_20, Ledger
 from tests.support.examples import a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 
@@ -90,18 +90,18 @@ async def test_a_credit_of_what_was_never_booked_is_not_guessed(ledger: Ledger) 
 async def test_deficits_are_told_when_they_open_change_and_close_and_not_twice(ledger: Ledger) -> None:
     await ledger.bill(an_order("D1", 100_000))
     await ledger.issued(await ledger.reserve("D1", request_id=1000), part_id=1000)
-    assert deficits(await ledger.told()) == []
+    assert deficits(await ledger.balances_published()) == []
     later = iter(MARCH_20 + timedelta(minutes=minute) for minute in range(1, 9))
     await ledger.bill(a_refund("F1", of="D1", cash_fen=20_000))
-    assert deficits(await ledger.told(next(later))) == [("DeficitOpened", 20_000)]
+    assert deficits(await ledger.balances_published(next(later))) == [("DeficitOpened", 20_000)]
     await ledger.bill(a_refund("F2", of="D1", cash_fen=5_000))
-    assert deficits(await ledger.told(next(later))) == [("DeficitOpened", 25_000)]
+    assert deficits(await ledger.balances_published(next(later))) == [("DeficitOpened", 25_000)]
     await ledger.bill(an_order("O2", 100, subject="ALIYUN_GOODS"))
-    told = await ledger.told(next(later))
+    told = await ledger.balances_published(next(later))
     assert ([type(one) for one in told], deficits(told)) == ([BalanceChanged], [])
     await ledger.bill(an_order("O3", 25_000))
     await ledger.pay_deficit("O3")
-    assert deficits(await ledger.told(next(later))) == [("DeficitClosed", 0)]
+    assert deficits(await ledger.balances_published(next(later))) == [("DeficitClosed", 0)]
 
 
 async def test_a_document_over_more_than_its_reservation_ever_held_is_parked_and_nothing_of_it_is_booked(

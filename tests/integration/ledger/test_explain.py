@@ -12,10 +12,10 @@ import pytest
 from services.ledger.explanation.rules import TERMS
 from shared.contracts.billing import BillAdjusted, RefundLine
 from shared.domain.calendar import SHANGHAI, earliest_opening
-from tests.integration.ledger.books import Ledger
+from tests.integration.ledger.desk import Desk
 from tests.integration.ledger.story import SUBJECT, Story, a_line, a_usage, an_order_of, telling
-from tests.integration.ledger.test_large import Desk, desk  # noqa: F401 - a fixture
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
+from tests.support.ledger import Ledger
 
 pytestmark = pytest.mark.database
 
@@ -164,7 +164,7 @@ async def test_the_explanation_ends_where_the_balance_is(story: Story) -> None:
             )  # fmt: skip
 
 
-async def test_what_is_held_for_a_large_request_is_a_term_until_its_documents_are_picked(desk: Desk) -> None:  # noqa: F811
+async def test_what_is_held_for_a_large_request_is_a_term_until_its_documents_are_picked(desk: Desk) -> None:
     async with telling(desk.ledger, MARCH_10 + timedelta(days=10)) as story:
         await desk.opened()
         assert await desk.ask() == []

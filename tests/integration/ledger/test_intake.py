@@ -10,8 +10,8 @@ from shared.contracts.accounts import CashToppedUp
 from shared.contracts.billing import BillAdjusted, Line, OrderPaid, RefundLine, RefundSettled, UsageRecorded
 from shared.contracts.ledger import RefundUnmatched
 from shared.contracts.message import Message, Park
-from tests.integration.ledger.books import MARCH_20, Ledger
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 

@@ -12,9 +12,9 @@ from services.ledger.journal import limits
 from services.ledger.selections import store as selections
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired
 from shared.domain.calendar import SHANGHAI
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
 from tests.integration.ledger.checking import violations
-from tests.support.examples import MARCH_10, a_bill, a_refund, an_ask, an_order
+from tests.support.examples import MARCH_10, a_bill, a_command, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 
@@ -125,8 +125,8 @@ async def test_of_a_month_only_its_own_items_are_looked_at(ledger: Ledger, monke
 
     monkeypatch.setattr(selections, "seen_items", watched)
     monkeypatch.setattr(limits, "CHUNK_FIRST", 2)
-    ask = an_ask(request_id=1).model_copy(update={"cycles": ("202602",)})
-    answer = await ledger.ask(ask)
+    command = a_command(request_id=1).model_copy(update={"cycles": ("202602",)})
+    answer = await ledger.ask(command)
     assert isinstance(answer, BalanceReserved)
     assert (answer.total_fen, seen) == (300, ["202602"] * 3)
 
@@ -178,7 +178,7 @@ async def test_a_release_gives_back_what_is_still_held_once(ledger: Ledger) -> N
 
 async def test_thirty_at_once_never_overspend(ledger: Ledger) -> None:
     await ledger.bill(*(an_order(f"O{n}", 100) for n in range(10)))
-    answers = await asyncio.gather(*(ledger.ask(an_ask(request_id=n, amount_fen=100)) for n in range(1, 31)))
+    answers = await asyncio.gather(*(ledger.ask(a_command(request_id=n, amount_fen=100)) for n in range(1, 31)))
     assert sum(isinstance(answer, BalanceReserved) for answer in answers) == 10
     assert await ledger.figures() == (0, 1000, 0, 0)
 

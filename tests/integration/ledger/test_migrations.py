@@ -13,10 +13,10 @@ from shared.contracts.ledger import BalanceReserved, ReservationReleased
 from shared.runtime import migrations
 from shared.runtime.database import Database
 from shared.runtime.roles import roles_of
-from tests.integration.ledger.books import Ledger, few_at_once
 from tests.integration.ledger.checking import holds
 from tests.support.databases import Databases
 from tests.support.examples import an_order
+from tests.support.ledger import Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 

@@ -7,8 +7,8 @@ import pytest
 
 from shared.contracts.ledger import BalanceReserved, ReservationRefused, ReserveBalance
 from shared.contracts.message import Message
-from tests.integration.ledger.books import MARCH_20, Ledger
-from tests.support.examples import a_refund, an_ask, an_order
+from tests.support.examples import a_command, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 
@@ -84,19 +84,19 @@ async def test_the_last_refund_is_named_as_the_cause(ledger: Ledger) -> None:
 async def test_thirty_at_once_pay_a_deficit_once(ledger: Ledger) -> None:
     await ledger.in_deficit()
     await ledger.bill(*(an_order(f"O{number}", 1_000) for number in range(2, 42)))
-    asks = [an_ask(request_id=number, amount_fen=1_000) for number in range(1, 31)]
-    answers = await asyncio.gather(*(_patiently(ledger, ask) for ask in asks))
+    commands = [a_command(request_id=number, amount_fen=1_000) for number in range(1, 31)]
+    answers = await asyncio.gather(*(_patiently(ledger, command) for command in commands))
     reserved = [answer for answer in answers if isinstance(answer, BalanceReserved)]
     assert sum(pair.amount_fen for answer in reserved for pair in answer.offsets) == 20_000
     assert sum(answer.total_fen for answer in reserved) == 20_000
     assert await ledger.figures() == (100_000, 20_000, 0, 0)
 
 
-async def _patiently(ledger: Ledger, ask: ReserveBalance) -> Message:
-    """A deadlock is a transient error: the runtime asks again."""
+async def _patiently(ledger: Ledger, command: ReserveBalance) -> Message:
+    """A deadlock is a transient error: the runtime tries again."""
     for _ in range(20):
         try:
-            return await ledger.ask(ask)
+            return await ledger.ask(command)
         except asyncpg.TransactionRollbackError:
             continue
     raise AssertionError("transient errors for ever")

@@ -7,8 +7,8 @@ import pytest
 from services.ledger.balances import changes
 from shared.contracts.ledger import BalanceChanged
 from shared.domain.calendar import earliest_opening
-from tests.integration.ledger.books import MARCH_20, Ledger
 from tests.support.examples import a_bill, an_order
+from tests.support.ledger import MARCH_20, Ledger
 
 pytestmark = pytest.mark.database
 
@@ -30,7 +30,7 @@ async def swept(ledger: Ledger, now: datetime) -> list[int]:
 
 async def told(ledger: Ledger, now: datetime) -> list[BalanceChanged]:
     """What is published until nobody waits."""
-    return [one for one in await ledger.told(now) if isinstance(one, BalanceChanged)]
+    return [one for one in await ledger.balances_published(now) if isinstance(one, BalanceChanged)]
 
 
 async def test_a_bill_of_this_month_is_told_of_again_when_it_opens(ledger: Ledger) -> None:

@@ -12,9 +12,9 @@ from services.ledger.items import store as searching
 from services.ledger.items.asking import State
 from shared.contracts.ledger import ReserveBalance
 from shared.domain.calendar import earliest_opening
-from tests.integration.ledger.books import Ledger
 from tests.integration.ledger.story import SUBJECT, Story, a_line, a_usage, an_order_of, telling
 from tests.support.examples import MARCH_10, a_bill, a_refund, an_order
+from tests.support.ledger import Ledger
 
 pytestmark = pytest.mark.database
 
@@ -264,8 +264,8 @@ async def test_the_documents_behind_a_request_are_in_the_order_in_which_they_wer
 
 
 async def test_a_member_s_document_is_not_named_to_whoever_took_it(story: Story) -> None:
-    ask = ReserveBalance(account_id=1, request_id=8, accounts=(2,), numbers=("OTHER",))
-    await story.ledger.ask(ask, story.clock.now())
+    command = ReserveBalance(account_id=1, request_id=8, accounts=(2,), numbers=("OTHER",))
+    await story.ledger.ask(command, story.clock.now())
     (row,) = await story.pages("/reservations/8/items", "items")
     assert (row["owner_id"], row["number"], row["reserved_fen"]) == (2, None, 77)
 

@@ -19,12 +19,12 @@ from services.ledger.selections.search import select
 from shared.contracts.ledger import BalanceReserved, ReservationRefused
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
-from tests.integration.ledger.books import MARCH_20, Ledger, few_at_once
+from tests.integration.ledger.books import Books
 from tests.integration.ledger.checking import holds
-from tests.integration.ledger.test_machine import Books
 from tests.support.databases import Databases
-from tests.support.examples import a_refund, an_ask, an_order
-from tests.unit.ledger.model import PARTS_OF_A_GROUP
+from tests.support.examples import a_command, a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger, few_at_once
+from tests.support.ledger_model import PARTS_OF_A_GROUP
 
 pytestmark = pytest.mark.database
 
@@ -80,7 +80,7 @@ async def orders(books: Books, *amounts: int) -> None:
         await books.settle(f"O{place}", SERVICE, fen)
 
 
-def documents(books: Books) -> list[Callable[[], Awaitable[None]]]:
+def invoices(books: Books) -> list[Callable[[], Awaitable[None]]]:
     """All parts of request 1 are issued."""
     return [lambda part=part: books.book(1, part, "issued") for part in range(PARTS_OF_A_GROUP)]  # type: ignore[misc]
 
@@ -89,8 +89,8 @@ async def owing(books: Books, fen: int) -> None:
     """O0 was invoiced in full and then refunded by that much."""
     await orders(books, 1000)
     await books.reserve(1, (), None, None)
-    for document in documents(books):
-        await document()
+    for invoice in invoices(books):
+        await invoice()
     await books.refund("F0", "O0", fen)
 
 
@@ -102,8 +102,8 @@ def granted(answers: list[Any]) -> int:
 async def test_thirty_requests_for_ten_orders(crowd: Database) -> None:
     async def race(books: Books) -> None:
         await orders(books, *[100] * 10)
-        asks = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, CONNECTIONS + 1)]
-        answers = await at_once(*asks)
+        requests = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, CONNECTIONS + 1)]
+        answers = await at_once(*requests)
         assert sorted(reason for reason, _ in answers) == ["INSUFFICIENT_INVOICEABLE"] * 20 + ["reserved"] * 10
         assert await figures(books) == (1000, 0, 0, 0)
 
@@ -115,8 +115,8 @@ async def test_requests_for_orders_that_overlap(crowd: Database) -> None:
 
     async def race(books: Books) -> None:
         await orders(books, *[100] * 4)
-        asks = [lambda n=n: books.reserve(n + 1, (f"O{n % 4}", f"O{(n + 1) % 4}"), None, 200) for n in range(6)]
-        total = granted(await at_once(*asks))
+        requests = [lambda n=n: books.reserve(n + 1, (f"O{n % 4}", f"O{(n + 1) % 4}"), None, 200) for n in range(6)]
+        total = granted(await at_once(*requests))
         assert total in {200, 400}
         assert await figures(books) == (total, 0, 400 - total, 0)
 
@@ -138,7 +138,7 @@ async def test_a_document_against_a_refund(crowd: Database) -> None:
     async def race(books: Books) -> None:
         await orders(books, 100)
         await books.reserve(1, (), None, None)
-        *_, told = await at_once(*documents(books), lambda: books.refund("F0", "O0", 60))
+        *_, told = await at_once(*invoices(books), lambda: books.refund("F0", "O0", 60))
         assert told <= {1}
         assert await figures(books) == (0, 100, 0, 60)
 
@@ -146,13 +146,13 @@ async def test_a_document_against_a_refund(crowd: Database) -> None:
 
 
 async def test_a_release_against_a_document_and_another_request(crowd: Database) -> None:
-    """The document exists whoever comes first; what another request got of it meanwhile is a deficit."""
+    """The invoice exists whoever comes first; what another request got of it meanwhile is a deficit."""
 
     async def race(books: Books) -> None:
         await orders(books, 100)
         await books.reserve(1, (), None, None)
         released, other, *_ = await at_once(
-            lambda: books.release(1), lambda: books.reserve(2, (), None, 100), *documents(books)
+            lambda: books.release(1), lambda: books.reserve(2, (), None, 100), *invoices(books)
         )
         total = granted([other])
         assert released in {0, 50, 100}
@@ -164,10 +164,10 @@ async def test_a_release_against_a_document_and_another_request(crowd: Database)
 async def test_requests_against_orders_that_arrive(crowd: Database) -> None:
     async def race(books: Books) -> None:
         await orders(books, *[100] * 4)
-        asks = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, 7)]
+        requests = [lambda n=n: books.reserve(n, (), None, 100) for n in range(1, 7)]
         arrivals = [lambda n=n: books.settle(f"O{n}", SERVICE, 100) for n in range(4, 8)]
-        answers = await at_once(*asks, *arrivals)
-        total = granted(answers[: len(asks)])
+        answers = await at_once(*requests, *arrivals)
+        total = granted(answers[: len(requests)])
         assert 400 <= total <= 600
         assert await figures(books) == (total, 0, 800 - total, 0)
 
@@ -203,7 +203,7 @@ async def test_the_same_documents_told_many_times_at_once(crowd: Database) -> No
     async def race(books: Books) -> None:
         await orders(books, 100, 100)
         await books.reserve(1, (), None, 150)
-        await at_once(*documents(books) * 5)
+        await at_once(*invoices(books) * 5)
         assert await figures(books) == (0, 150, 50, 0)
 
     await rounds(race, crowd, together=3)
@@ -221,10 +221,10 @@ async def test_a_request_and_a_batch_with_a_refund_wait_for_each_other_and_never
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.bill(an_order("O1", 1_000))
     async with ledger.database.transaction() as reserving:
-        await select(reserving, an_ask("O1"), MARCH_20)
+        await select(reserving, a_command("O1"), MARCH_20)
         arriving = asyncio.create_task(ledger.bill(an_order("O2", 50), a_refund("F1", of="O1", cash_fen=100)))
         await somebody_waits(ledger)
-        await reserve_balance(an_ask("O1"), reserving, MARCH_20)
+        await reserve_balance(a_command("O1"), reserving, MARCH_20)
     assert await arriving == []
     assert await ledger.figures() == (0, 1_000, 50, 100), "the refund came after the request"
 
@@ -236,8 +236,8 @@ async def test_a_large_request_takes_its_sums_when_no_small_one_is_choosing(
     few_at_once(monkeypatch)
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)), an_order("M", 100, account_id=2))
-    assert await ledger.asked(an_ask(request_id=1, amount_fen=550)) == []
-    small = an_ask(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
+    assert await ledger.asked(a_command(request_id=1, amount_fen=550)) == []
+    small = a_command(request_id=2, account_id=2).model_copy(update={"accounts": (2, 1), "amount_fen": 60})
     async with ledger.database.transaction() as choosing:
         await begin(choosing, small)
         holding = asyncio.create_task(ledger.allocated())
@@ -300,12 +300,12 @@ async def test_whoever_has_an_item_gets_its_sum_while_requests_wait_for_the_item
     ledger = Ledger(await open_database(MIGRATIONS))
     await ledger.in_deficit(20)
     await ledger.bill(*(an_order(f"O{number}", 100) for number in range(6)))
-    assert await ledger.asked(an_ask(request_id=1, amount_fen=450)) == []
+    assert await ledger.asked(a_command(request_id=1, amount_fen=450)) == []
     if job == "the hold of a large request":
         waiting = ledger.allocated(steps=1)
     else:
         await ledger.allocated(steps=1)
-        waiting = ledger.asked(an_ask(request_id=2, amount_fen=130))
+        waiting = ledger.asked(a_command(request_id=2, amount_fen=130))
     async with ledger.database.transaction() as refunding:
         await refunding.execute("SELECT FROM item ORDER BY occurred_at, item_id FOR UPDATE")
         request = asyncio.create_task(waiting)

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from deploy.cli.app import app
 from deploy.cli.ledger import compare, put_right, with_database
-from tests.integration.ledger.books import Ledger, few_at_once
 from tests.support.examples import a_refund, an_order
+from tests.support.ledger import Ledger, few_at_once
 
 pytestmark = pytest.mark.database
 

@@ -15,8 +15,8 @@ from shared.domain.catalogue import DATA, TABLES, Catalogue
 from shared.runtime import parked
 from shared.runtime.database import Database
 from shared.runtime.settings import Settings
-from tests.integration.ledger.books import MARCH_20, Ledger
 from tests.support.examples import a_refund, an_order
+from tests.support.ledger import MARCH_20, Ledger
 from tests.support.stage import Process, Stage
 
 pytestmark = pytest.mark.database

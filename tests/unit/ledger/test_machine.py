@@ -22,7 +22,8 @@ from shared.contracts.invoicing import PartFact, Share
 from shared.contracts.ledger import BalanceReserved, OffsetDeficit, ReleaseReservation, ReserveBalance, Selection
 from shared.contracts.message import Unacceptable
 from tests.support.examples import MARCH_10
-from tests.unit.ledger.model import SUBJECTS, Answer, Figures, Model, next_of, split
+from tests.support.ledger_happenings import next_of
+from tests.support.ledger_model import SUBJECTS, Answer, Figures, Model, split
 
 NOW = MARCH_10 + timedelta(days=10)
 BUCKETS = (OUTSIDE, INVOICEABLE, RESERVED, INVOICED, OFFSET)
@@ -40,8 +41,8 @@ class Row:
 
 
 @dataclass
-class Taken:
-    """What a reservation has of an item."""
+class Held:
+    """What a reservation has of an item, as the store's row of an allocation."""
 
     item_id: int
     group_no: int
@@ -61,7 +62,7 @@ class Table:
     refunds: dict[str, tuple[str, int]] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     decisions: dict[int, Decision] = field(default_factory=dict)
-    taken: dict[int, list[Taken]] = field(default_factory=dict)
+    allocations: dict[int, list[Held]] = field(default_factory=dict)
     paid: dict[int, list[Paid]] = field(default_factory=dict)
     parts: dict[int, str] = field(default_factory=dict)
 
@@ -87,11 +88,11 @@ class Table:
             if excess.document[1] == new:
                 self.waiting.remove(new)
                 del self.refunds[new]
-        hit = {one.item_id for one in matched.due}
+        affected = {one.item_id for one in matched.due}
         return {
             request
-            for request, taken in self.taken.items()
-            if any(one.item_id in hit and one.reserved_fen > one.invoiced_fen + one.released_fen for one in taken)
+            for request, held in self.allocations.items()
+            if any(one.item_id in affected and one.reserved_fen > one.invoiced_fen + one.released_fen for one in held)
         }
 
     def _waiting(self, number: str) -> WaitingRefund:
@@ -106,17 +107,19 @@ class Table:
 
     def reserve(self, request: int, numbers: Sequence[str], subject: str | None, amount: int | None) -> Answer:
         said = {"numbers": tuple(numbers), "subject": subject, "amount_fen": amount}
-        ask = ReserveBalance.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
-        return self._decided(reserve(ask, self._earlier(request), self._selected(ask), request, NOW), request)
+        command = ReserveBalance.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
+        return self._decided(reserve(command, self._earlier(request), self._selected(command), request, NOW), request)
 
     def offset(self, request: int, numbers: Sequence[str], subject: str, amount: int | None) -> Answer:
         said = {"numbers": tuple(numbers), "subject": subject, "amount_fen": amount}
-        ask = OffsetDeficit.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
-        return self._decided(offset(ask, self._earlier(request), self._selected(ask), request, NOW), request)
+        command = OffsetDeficit.model_validate({"account_id": 1, "request_id": request, "accounts": (1,), **said})
+        return self._decided(offset(command, self._earlier(request), self._selected(command), request, NOW), request)
 
-    def _selected(self, ask: Selection) -> Selected:
-        rows = [row for _, row in sorted(self.rows.items()) if ask.subject in (None, row.subject)]
-        named = [row for row in rows if (row.number in ask.numbers if ask.numbers else row.buckets[INVOICEABLE] > 0)]
+    def _selected(self, command: Selection) -> Selected:
+        rows = [row for _, row in sorted(self.rows.items()) if command.subject in (None, row.subject)]
+        named = [
+            row for row in rows if (row.number in command.numbers if command.numbers else row.buckets[INVOICEABLE] > 0)
+        ]
         owed = [
             Owed(1, row.item_id, f"F-{row.number}", row.subject, -row.buckets[INVOICEABLE])
             for row in rows
@@ -134,8 +137,8 @@ class Table:
             assert request not in self.decisions
             self.moved(decision.moves())
             self.decisions[request] = decision
-            self.taken[request] = [
-                Taken(one.item.item_id, one.group_no, place, one.amount_fen)
+            self.allocations[request] = [
+                Held(one.item.item_id, one.group_no, place, one.amount_fen)
                 for place, one in enumerate(decision.allocations)
             ]
             self.paid[request] = [
@@ -191,7 +194,7 @@ class Table:
         return self._book(instruction.task, request) if isinstance(instruction, AtOnce) else None
 
     def _book(self, task: BookingTask, request: int) -> int:
-        before = {one.place: one for one in self.taken[request]}
+        before = {one.place: one for one in self.allocations[request]}
         made = booking.book(task, Holding(list(self._held(task, request)), self.paid[request]))
         self.moved(made.moves)
         for one in made.changes:
@@ -203,11 +206,11 @@ class Table:
         return made.moved_fen
 
     def _held(self, task: BookingTask, request: int) -> Iterator[Allocation]:
-        for one in self.taken[request]:
+        for one in self.allocations[request]:
             took = (one.item_id, task.credited_cause, INVOICED)
             issued = [move.amount_fen for move in self.moves if (move.item_id, move.cause, move.to_bucket) == took]
-            taken = {name: value for name, value in vars(one).items() if name != "credited_fen"}
-            yield Allocation(owner_id=1, **taken, creditable_fen=sum(issued))
+            allocated = {name: value for name, value in vars(one).items() if name != "credited_fen"}
+            yield Allocation(owner_id=1, **allocated, creditable_fen=sum(issued))
 
     # figures
 
@@ -300,8 +303,8 @@ class Rules(RuleBasedStateMachine):
     @invariant()
     def what_is_reserved_is_what_requests_hold(self) -> None:
         held = dict.fromkeys(self.table.rows, 0)
-        for taken in self.table.taken.values():
-            for one in taken:
+        for allocations in self.table.allocations.values():
+            for one in allocations:
                 held[one.item_id] += one.reserved_fen - one.invoiced_fen - one.released_fen
         assert held == {item_id: row.buckets[RESERVED] for item_id, row in self.table.rows.items()}
 

@@ -1,0 +1,54 @@
+"""What all of a simulation share: the seed's dice, the world, the step log, and what was counted."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import Random
+
+from shared.domain.calendar import SHANGHAI
+from tests.support.stage import Stage
+from tests.support.world import FlowWorld
+
+START = datetime(2026, 3, 31, 23, 30, tzinfo=SHANGHAI)
+
+
+@dataclass
+class Result:
+    seed: int
+    steps: int = 0
+    faults: int = 0
+    invoices: int = 0
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    log_hash: str = ""
+
+
+class Scene:
+    """One seed. Every choice is drawn from `random`, so that the seed alone decides what happens."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.result = Result(seed)
+        self.rate = self.random.choice((0.0, 0.05, 0.15, 0.3))
+        self.platform_rate = self.random.choice((0.0, 0.2, 0.5))
+        delay = self.random.choice((0.0, 2.0, 40.0))
+        self.world = FlowWorld(START, seed, delay, self._platform_fault)
+        self.stage: Stage = self.world.stage
+        self.log = hashlib.blake2b(digest_size=16)
+        self.calm = False
+        """While it is calm nothing goes wrong."""
+
+    def note(self, *what: object) -> None:
+        """A line of the step log, which is the same whenever the seed is played."""
+        self.log.update(repr(what).encode())
+
+    def goes_wrong(self) -> bool:
+        return self._goes_wrong(self.rate)
+
+    def _goes_wrong(self, rate: float) -> bool:
+        if self.calm or self.random.random() >= rate:
+            return False
+        self.result.faults += 1
+        return True
+
+    def _platform_fault(self) -> str:
+        return self.random.choice(("lose_request", "lose_answer")) if self._goes_wrong(self.platform_rate) else ""
