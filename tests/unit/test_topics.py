@@ -3,6 +3,7 @@
 from pydantic import TypeAdapter
 
 from shared.contracts.invoicing import InvoiceFilesStored
+from shared.contracts.message import Message
 from shared.contracts.notices import NoticeSent
 from shared.contracts.topics import TOPICS
 
@@ -26,3 +27,16 @@ def test_a_notice_written_under_its_former_name_has_its_id() -> None:
     read = TypeAdapter(TOPICS["notification.events"].by_type()["NotificationSent"]).validate_json(body)
     assert isinstance(read, NoticeSent)
     assert read.notice_id == 7
+
+
+def test_every_message_travels_on_its_topic() -> None:
+    """One that is left out would be skipped by whoever reads the topic. Bases only say what several messages have in common."""
+    bases = {base for topic in TOPICS.values() for message in topic.messages for base in message.__mro__}
+    for message in _subclasses(Message) - (bases - {one for topic in TOPICS.values() for one in topic.messages}):
+        assert message in TOPICS[message.topic].messages, f"add {message.__name__} to shared/contracts/topics.py"
+
+
+def _subclasses(of: type[Message]) -> set[type[Message]]:
+    """Of the contracts; tests have messages of their own."""
+    below = {one for one in of.__subclasses__() if one.__module__.startswith("shared.contracts")}
+    return below | {other for one in below for other in _subclasses(one)}
