@@ -37,7 +37,7 @@ SELLERS = ("ALIYUN", "ALICOM")
 STEPS = (100, 250)
 STEPS_AFTER = 250
 STEPS_CREDITING = 120
-EAGER = {"issue": 14, "credit": 8, "documents": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
+EAGER = {"issue": 14, "credit": 8, "documents": 3, "hold": 3, "allocate": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 REST_SECONDS = (1, 5, 30, 70, 70, 120, 600, 600, 3600, 3600, 3600, 3600)
 
