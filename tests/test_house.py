@@ -347,6 +347,20 @@ def test_every_list_type_that_statements_use_is_learned_when_a_connection_opens(
     assert used <= set(re.findall(r"::(\w+\[\])", LISTS))
 
 
+NEWER_THAN_15 = re.compile(
+    r"RETURNING\s+(?:WITH|old\.|new\.)|\bMERGE INTO\b|\bany_value\(|\bJSON_TABLE\b|\bIS JSON\b", re.IGNORECASE
+)
+
+
+def test_statements_keep_to_what_postgresql_15_has() -> None:
+    found = [
+        f"{name(path)}: {match.group()}"
+        for path in tracked("services/*.py", "services/*.sql", "shared/*.py", "shared/*.sql", "deploy/*.py")
+        for match in NEWER_THAN_15.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
 # the repository
 
 

@@ -74,12 +74,11 @@ async def _nothing(_: object) -> None:
 
 
 def _routes(runtime: Runtime) -> APIRouter:
-    """What the gateway may ask: balances, months, cash, and what is behind them. Every route is about one account."""
+    """What the gateway may ask: balances, months, cash, and what is behind them. Every route is about one account.
+
+    Items come last: the number of one may be whatever a path goes on with.
+    """
     router = APIRouter(prefix="/accounts/{account_id}")
-    for routes in (
-        balances_api.routes,
-        explanation_api.routes,
-        items_api.routes,
-    ):  # items last: its number takes the rest of a path
-        router.include_router(routes(runtime))
+    for room in (balances_api, explanation_api, items_api):
+        router.include_router(room.routes(runtime))
     return router

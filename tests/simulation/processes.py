@@ -9,7 +9,7 @@ from tests.simulation.faults import Crash, CrashingRelay, FaultyDatabase
 from tests.simulation.scene import Scene
 from tests.support.stage import Process
 
-EAGER = {"issue": 14, "credit": 8, "files": 3, "hold": 3, "take": 6, "answer": 3, "book": 6}
+EAGER = {"issue": 14, "credit": 8, "files": 3, "hold": 3, "allocate": 6, "answer": 3, "book": 6}
 """Workers that are looked at more often: most of what can go wrong goes wrong there."""
 
 

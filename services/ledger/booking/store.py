@@ -31,13 +31,21 @@ IS_TASK = "account_id = $1 AND reservation_id = $2 AND task_id = $3"
 async def note_part(db: Connection, fact: PartFact, wanted: str) -> str | None:
     """What was booked of the part before; from here on it is `wanted`, if that counts after what was.
 
-    Two facts of one part wait for each other.
+    Inserting first makes two facts of one part wait for each other.
     """
-    before: str | None = await db.fetchval(
+    fresh = await db.fetchval(
+        "INSERT INTO part_booking (account_id, part_id, state) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true",
+        fact.account_id,
+        fact.part_id,
+        wanted,
+    )
+    if fresh:
+        return None
+    before: str = await db.fetchval(
         f"""
-        INSERT INTO part_booking AS p (account_id, part_id, state) VALUES ($1, $2, $3) ON CONFLICT (account_id, part_id) DO UPDATE
-            SET state = CASE WHEN (p.state, excluded.state) IN ({REPLACES}) THEN excluded.state ELSE p.state END
-        RETURNING old.state
+        UPDATE part_booking p SET state = CASE WHEN (p.state, $3) IN ({REPLACES}) THEN $3 ELSE p.state END
+        FROM (SELECT account_id, part_id, state FROM part_booking WHERE account_id = $1 AND part_id = $2 FOR UPDATE) before
+        WHERE p.account_id = before.account_id AND p.part_id = before.part_id RETURNING before.state
         """,
         fact.account_id,
         fact.part_id,

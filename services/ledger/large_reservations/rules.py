@@ -152,12 +152,7 @@ class PickedItem(NamedTuple):
     item_id: int
     occurred_at: datetime
     free_fen: int
-    tax_percent: int
-    spec: str | None
-
-    @property
-    def print(self) -> Print:
-        return self.tax_percent, self.spec
+    print: Print
 
 
 @dataclass(frozen=True)
@@ -241,14 +236,15 @@ def allocate(promise: Promise, picked: Sequence[PickedItem], known: Sequence[Gro
 def _group(number: int, key: SumKey, taken: Sequence[tuple[PickedItem, int]]) -> Group:
     """What this step adds to a group; the oldest comes first."""
     oldest, _ = taken[0]
+    tax_percent, spec = oldest.print
     return Group(
         group_no=number,
         account_id=key.account_id,
         subject=key.subject,
         content=key.content,
-        tax_percent=oldest.tax_percent,
+        tax_percent=tax_percent,
         cycle=key.cycle,
-        spec=oldest.spec,
+        spec=spec,
         count=len(taken),
         amount_fen=sum(fen for _, fen in taken),
         oldest_at=oldest.occurred_at,

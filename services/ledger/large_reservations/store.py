@@ -102,7 +102,7 @@ async def pick(db: Connection, promise: Promise) -> list[PickedItem]:
         *_after(promise),
         limits.STEP_ITEMS,
     )
-    return [PickedItem(*row) for row in rows]
+    return [PickedItem(item_id, at, fen, (tax_percent, spec)) for item_id, at, fen, tax_percent, spec in rows]
 
 
 async def has_open_items(db: Connection, promise: Promise) -> bool:
