@@ -348,7 +348,7 @@ def test_every_list_type_that_statements_use_is_learned_when_a_connection_opens(
 
 
 NEWER_THAN_15 = re.compile(
-    r"RETURNING\s+(?:WITH|old\.|new\.)|\bMERGE INTO\b|\bany_value\(|\bJSON_TABLE\b|\bIS JSON\b", re.IGNORECASE
+    r"RETURNING\s+(?:WITH|old\.|new\.)|\bMERGE INTO\b|\bany_value\(|\bJSON_TABLE\b", re.IGNORECASE
 )
 
 
