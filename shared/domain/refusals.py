@@ -127,7 +127,9 @@ def text_of(code: str, values: Mapping[str, object] = {}) -> RefusalRow:
 
 
 def platform_text(code: str, values: Mapping[str, object] = {}) -> RefusalRow:
-    """The same of a code that the tax platform gave, whose words are `text`. What means something else with us is not what it means."""
+    """The same for a code that came from the tax platform, with its words as `text`. Only its own codes count: a code that another of us
+    refuses with says nothing about what the platform meant.
+    """
     rows = _register()
     row = rows.get(code, rows[Refusal.PLATFORM_REFUSED])
     return _filled(row if row.by == PLATFORM else rows[Refusal.PLATFORM_REFUSED], code, values)
