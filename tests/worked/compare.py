@@ -8,7 +8,7 @@ from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
 from tests.worked import arithmetic
 from tests.worked.language import NotOfferedError
-from tests.worked.player import Played
+from tests.worked.played import Played
 
 Differences = Iterator[str]
 NO_BALANCE = dict.fromkeys((name for name in Balance.model_fields if name != "subject"), 0)

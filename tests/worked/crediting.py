@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.credit_notes.intents import CreditNoteIntent
-from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
+from services.invoicing.requests.intents import InvoiceIntent
 from shared.domain.words import amount_in_words
+from tests.worked.language import Event, Happens
 
 if TYPE_CHECKING:
     from tests.worked.player import Player
@@ -17,6 +18,15 @@ class Crediting:
     def __init__(self, player: "Player") -> None:
         self.player = player
         self.world = player.world
+
+    def events(self) -> dict[str, Happens]:
+        return {
+            "credit_note.requested": self.requested,
+            "red_form.entered": self.entered,
+            "red_form.confirmed": self.form_state,
+            "tax.red_form_state": self.form_state,
+            "tax.red_issued": self.red_issued,
+        }
 
     def undeclared(self) -> list[dict[str, Any]]:
         """Issued invoices that are there before: the given one, and those that are named and never asked for."""
@@ -31,27 +41,20 @@ class Crediting:
     async def invoiced(self, said: dict[str, Any], plain_fen: int) -> None:
         name, account_id = said["request_id"], self.player.played.accounts["A1"]
         order = {"account": "A1", "doc_id": f"OF-{name}", "cash_fen": said.get("gross_fen", plain_fen)}
-        self.player.publish_order(order, self.player.start)
+        self.player.publishing.order(order, self.player.start)
         await self.player.settle()
-        taken = await self.world.request(
-            InvoiceIntent(account_id, name, numbers=(order["doc_id"],), kind=said.get("type"))
-        )
-        assert isinstance(taken, AcceptedRequest), taken
-        self.player.request_ids[name] = (account_id, taken.request_id)
-        self.player.submitted.add(name)
-        await self.player.settle(without=())
-        for row in await self._invoices(name):
-            self.world.platform.finish(row["serial"], "issued")
-        await self.player.let_platform_be_asked()
+        intent = InvoiceIntent(account_id, name, numbers=(order["doc_id"],), kind=said.get("type"))
+        self.player.request_ids[name] = (account_id, await self.player.submitting.issued(intent))
+        self.player.submitting.sent.add(name)
 
-    async def requested(self, place: int, event: dict[str, Any]) -> None:
+    async def requested(self, place: int, event: Event) -> None:
         form_number = event.get("red_form_no") or ""
         account_id, _ = self.player.request_ids[event["invoice_of"]]
         for row in await self._invoices(event["invoice_of"]):
             if form_number:  # one that was entered before is known, and stays as it was
                 gross_fen = -abs(event.get("form_gross_fen") or row["gross_fen"])
                 self.world.platform.enter_form(row["number"], form_number, gross_fen)
-            ask = CreditNoteIntent(
+            intent = CreditNoteIntent(
                 account_id,
                 f"credit-{place}-{row['part_id']}",
                 row["number"],
@@ -60,7 +63,7 @@ class Crediting:
                 form_number,
                 event.get("remark") or "",
             )
-            answer = await self.world.credit(ask)
+            answer = await self.world.credit(intent)
             if isinstance(answer, Refused):
                 self._refused(event["invoice_of"], answer.code)
                 continue
@@ -71,20 +74,20 @@ class Crediting:
 
     def _refused(self, name: str, code: str) -> None:
         account_id, _ = self.player.request_ids[name]
-        whose = {number: account for account, number in self.player.played.accounts.items()}
-        self.player.played.errors.append({"code": code, "request_id": name, "account": whose[account_id]})
+        account = self.player.account_names()[account_id]
+        self.player.played.errors.append({"code": code, "request_id": name, "account": account})
 
-    async def entered(self, place: int, event: dict[str, Any]) -> None:
+    async def entered(self, place: int, event: Event) -> None:
         """By the buyer, in the bureau; by the seller, because a credit note is asked for."""
         if event.get("by") == "seller":
             await self.requested(place, {"invoice_of": event["invoice_of"]})
-            await self.form_state(event | {"state": event.get("state", BUYER_TURN)})
+            await self.form_state(place, event | {"state": event.get("state", BUYER_TURN)})
             return
         for row in await self._invoices(event["invoice_of"]):
             gross_fen = -abs(event.get("gross_fen") or row["gross_fen"])
             self.world.platform.enter_form(row["number"], event["red_form_no"], gross_fen, event.get("state", "03"))
 
-    async def form_state(self, event: dict[str, Any]) -> None:
+    async def form_state(self, _: int, event: Event) -> None:
         """Of a form named by its number, or by the invoice that a credit note is over."""
         number = event.get("red_form_no")
         numbers = [number] if number else [row["form"] for row in await self._credits(event["invoice_of"])]
@@ -92,7 +95,7 @@ class Crediting:
             self.world.platform.set_form(form_number, event.get("state", "04"))
         await self.player.let_platform_be_asked()
 
-    async def red_issued(self, event: dict[str, Any]) -> None:
+    async def red_issued(self, _: int, event: Event) -> None:
         for row in await self._credits(event["invoice_of"]):
             self.world.platform.finish(row["serial"], "issued")
         await self.player.let_platform_be_asked()
@@ -101,7 +104,7 @@ class Crediting:
         """As the platform's own log has them."""
         query = "SELECT number, request_id FROM part WHERE number IS NOT NULL"
         blue = {row["number"]: row["request_id"] for row in await self.world.rows("invoicing", query)}
-        names = {number: name for name, (_, number) in self.player.request_ids.items()}
+        names = self.player.request_names()
         return [
             {name: row[name] for name in ("gross_fen", "net_fen", "tax_fen")}
             | {"of": names[blue[row["of"]]], "amount_in_words": amount_in_words(row["gross_fen"])}
@@ -110,8 +113,7 @@ class Crediting:
         ]
 
     async def _invoices(self, name: str) -> list[dict[str, Any]]:
-        query = "SELECT * FROM part WHERE account_id = $1 AND request_id = $2 ORDER BY part_no"
-        return await self.world.rows("invoicing", query, *self.player.request_ids[name])
+        return await self.player.parts(*self.player.request_ids[name])
 
     async def _credits(self, name: str) -> list[dict[str, Any]]:
         """The last credit note of each invoice, with the platform's number of its form."""

@@ -1,6 +1,11 @@
 """The words of the language. Whatever is not here makes an example fail; nothing is ever skipped."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+Event = dict[str, Any]
+Happens = Callable[[int, Event], Awaitable[None]]
+"""What an event does: with its place among the events, and itself."""
 
 EVENTS: dict[str, set[str]] = {
     "account.topped_up": {"account", "cash_fen"},

@@ -8,7 +8,8 @@ from typing import Any
 from tests.support.databases import Databases
 from tests.worked.compare import differences
 from tests.worked.language import NotOfferedError, UnknownWordError, check_words
-from tests.worked.player import Played, Player
+from tests.worked.played import Played
+from tests.worked.player import Player
 
 
 @dataclass
