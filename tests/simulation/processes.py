@@ -104,9 +104,10 @@ class Processes:
         ]
         weights = [EAGER.get(runner.worker.name, 1) for _, runner in choices]
         ((name, runner),) = self.random.choices(choices, weights)
-        await self.crashing(name, lambda: self._take(name, runner))
+        await self.crashing(name, lambda: self._step(name, runner))
 
-    async def _take(self, name: str, runner: WorkerRunner | JobRunner) -> None:
+    async def _step(self, name: str, runner: WorkerRunner | JobRunner) -> None:
+        """A job is done at once; what a worker claimed stays in its hand."""
         if isinstance(runner, JobRunner):
             self.scene.note("job", runner.worker.name, await runner.step())
             return

@@ -59,7 +59,8 @@ class Faces(_Open):
         content = json.dumps(asdict(face), default=str, ensure_ascii=False).encode()
         digest = hashlib.sha256(content).hexdigest()
         return [
-            RenderedFile(f"{face.number}.{form}", f"application/{form}", content, digest) for form in ("pdf", "xml")
+            RenderedFile(f"{face.number}.{suffix}", f"application/{suffix}", content, digest)
+            for suffix in ("pdf", "xml")
         ]
 
 
@@ -98,8 +99,8 @@ class FlowWorld:
     def platform_log(self) -> list[Row]:
         return self.storage.rows
 
-    async def open(self, databases: Databases, documents: Path, kind: type[Database] = Database) -> Self:
-        objects = ObjectStore(documents.as_uri())
+    async def open(self, databases: Databases, files: Path, kind: type[Database] = Database) -> Self:
+        objects = ObjectStore(files.as_uri())
         faces = Faces()
         for service in (
             title(SETTINGS),
@@ -115,19 +116,19 @@ class FlowWorld:
 
     # what goes in
 
-    async def request(self, ask: InvoiceIntent) -> AcceptedRequest | Refused:
+    async def request(self, intent: InvoiceIntent) -> AcceptedRequest | Refused:
         unseal = Sealer.from_setting(SETTINGS.sealing_key.get_secret_value()).unseal
 
         async def handler(one: InvoiceIntent, db: object, now: datetime) -> object:
             return await request_invoice(one, db, now, unseal=unseal)  # type: ignore[arg-type]
 
-        return await self.stage.processes["invoicing"].runtime.intent(handler, ask)  # type: ignore[arg-type]
+        return await self.stage.processes["invoicing"].runtime.intent(handler, intent)  # type: ignore[arg-type]
 
-    async def cancel(self, ask: CancelIntent) -> str | Refused:
-        return await self.stage.processes["invoicing"].runtime.intent(cancel_request, ask)
+    async def cancel(self, intent: CancelIntent) -> str | Refused:
+        return await self.stage.processes["invoicing"].runtime.intent(cancel_request, intent)
 
-    async def credit(self, ask: CreditNoteIntent) -> AcceptedCreditNote | Refused:
-        return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, ask)
+    async def credit(self, intent: CreditNoteIntent) -> AcceptedCreditNote | Refused:
+        return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, intent)
 
     async def call_back(self, serial: str) -> None:
         call = call_about(serial)
