@@ -140,9 +140,10 @@ class Desk:
 
     async def called_back(self, serial: str) -> None:
         """The platform speaks of a serial by itself."""
+        call = call_about(serial)
+        if call is None:
+            return
         async with self.database.transaction() as db:
-            call = call_about(serial)
-            assert call is not None
             await platform_called(call, db, NOW, tables=SUBMITTED)
 
     async def queued_part(self, gross_fen: int = 106_000) -> int:
