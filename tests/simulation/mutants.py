@@ -140,7 +140,7 @@ MUTANTS = {
         "services.invoicing.issuing.claims.claim_due", _new_serial, "one_document_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 4
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
     ),
     "red timeout is failure": Mutant(
         "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4
