@@ -12,7 +12,7 @@ def issued(world: World) -> list[Row]:
     return [row for row in world.platform_log if row.get("event") == "issued"]
 
 
-async def one_document_for_a_part(world: World) -> Violations:
+async def one_invoice_for_a_part(world: World) -> Violations:
     """The platform issued no two documents for one part, under whatever serials, and no two red ones that reverse it."""
     parts = {row["serial"]: (row["account_id"], row["part_id"]) for row in await _serials(world)}
     counts = Counter(
@@ -84,7 +84,7 @@ async def numbers_and_serials_unique(world: World) -> Violations:
     return [f"{value} was issued {count} times" for value, count in (numbers + serials).items() if count > 1]
 
 
-async def no_document_for_what_ended_without(world: World) -> Violations:
+async def no_invoice_for_what_ended_without(world: World) -> Violations:
     ended = {row["serial"]: row for row in await _serials(world) if row["status"] in ("voided", "failed")}
     return [
         f"part {ended[row['serial']]['part_id']} is {ended[row['serial']]['status']}, the platform issued {row['number']}"
@@ -220,11 +220,11 @@ async def _serials(world: World) -> list[Row]:
 
 
 CHECKS = (
-    one_document_for_a_part,
+    one_invoice_for_a_part,
     red_is_the_negative_of_its_blue,
     one_invoice_for_a_request_group,
     numbers_and_serials_unique,
-    no_document_for_what_ended_without,
+    no_invoice_for_what_ended_without,
     every_document_is_known,
     money_reconciles_with_the_platform,
     each_invoice_equals_its_shares,

@@ -40,7 +40,7 @@ class RegistrationChanged(AccountFact):
 
 
 class AccountClosed(AccountFact):
-    """No new requests from here on (D-33); documents stay downloadable."""
+    """No new requests from here on (D-33); invoice files stay downloadable."""
 
 
 class RelationChanged(AccountFact):

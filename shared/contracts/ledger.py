@@ -96,7 +96,7 @@ class ReservationRefused(LedgerFact):
 
 
 class ReservationImpaired(LedgerFact):
-    """A refund hit what is held for the request: it should not be invoiced as it is (R-8)."""
+    """A refund affects what is held for the request: it should not be invoiced as it is (R-8)."""
 
     request_id: Id
     reservation_id: Id

@@ -103,10 +103,10 @@ class Probes:
     async def one(self) -> None:
         number = next(self.numbers)
         ask = ask_for(10_000_000 + number, 1).model_copy(update={"amount_fen": 1})
-        for work in (partial(self._take_in, number), partial(reserve, self.runtime, ask)):
+        for work in (partial(self._accept, number), partial(reserve, self.runtime, ask)):
             self.waits.append(await milliseconds(self.retrying.until_done(work)))
 
-    async def _take_in(self, number: int) -> None:
+    async def _accept(self, number: int) -> None:
         line = Line(subject="ALIYUN_SERVICE", item_name="云服务器", cash_fen=FEN)
         order = OrderPaid(account_id=ACCOUNT, number=f"Q{number}", occurred_at=BEGINNING, lines=(line,))
         async with self.runtime.database.transaction() as db:

@@ -137,10 +137,10 @@ MUTANTS = {
         "shared.runtime.outbox.Relay.step", _mark_then_send, "nothing_committed_left_unpublished", 0
     ),
     "new serial on retry": Mutant(
-        "services.invoicing.issuing.claims.claim_due", _new_serial, "one_document_for_a_part", 1
+        "services.invoicing.issuing.claims.claim_due", _new_serial, "one_invoice_for_a_part", 1
     ),
     "timeout is failure": Mutant(
-        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_document_for_what_ended_without", 1
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_invoice_for_what_ended_without", 1
     ),
     "red timeout is failure": Mutant(
         "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 4

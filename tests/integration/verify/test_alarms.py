@@ -61,7 +61,7 @@ SQL: dict[str, tuple[str, str]] = {
         f"UPDATE allocation SET reserved_fen = 1, invoiced_fen = 1 WHERE {FIRST}",
     ),
     "quotas_are_what_parts_hold_and_used": ("invoicing", "UPDATE quota SET issued_net_fen = issued_net_fen + 1"),
-    "no_document_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
+    "no_invoice_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
     "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
     "money_reconciles_with_the_platform": (
         "invoicing",
@@ -115,7 +115,7 @@ async def plant(world: FlowWorld, name: str) -> None:
         return
     issued = next(row for row in world.platform_log if row["event"] == "issued")
     serial = (await world.rows("invoicing", "SELECT serial FROM part ORDER BY part_id"))[0]["serial"]
-    if name == "one_document_for_a_part":
+    if name == "one_invoice_for_a_part":
         world.storage.log({**issued, "number": "1" * 20})
     elif name == "numbers_and_serials_unique":
         world.storage.log({**issued, "serial": serial})
