@@ -13,16 +13,16 @@ def issued(world: World) -> list[Row]:
 
 
 async def one_invoice_for_a_part(world: World) -> Violations:
-    """The platform issued no two documents for one part, under whatever serials, and no two red ones that reverse it."""
+    """The platform issued no two invoices for one part, under whatever serials, and no two red ones that reverse it."""
     parts = {row["serial"]: (row["account_id"], row["part_id"]) for row in await _serials(world)}
     counts = Counter(
         (parts.get(row["serial"], row["serial"]), "red" if "of" in row else "blue") for row in issued(world)
     )
-    return [f"part {part} has {count} {color} documents" for (part, color), count in counts.items() if count > 1]
+    return [f"part {part} has {count} {color} invoices" for (part, color), count in counts.items() if count > 1]
 
 
 async def red_is_the_negative_of_its_blue(world: World) -> Violations:
-    """At the platform; and at ours, where a credit note is issued if and only if the platform has its document (R-14)."""
+    """At the platform; and at ours, where a credit note is issued if and only if the platform has its invoice (R-14)."""
     names = ("gross_fen", "net_fen", "tax_fen")
     blue = {row["number"]: tuple(-row[name] for name in names) for row in issued(world) if "of" not in row}
     red = {row["number"]: row for row in issued(world) if "of" in row}
@@ -93,8 +93,8 @@ async def no_invoice_for_what_ended_without(world: World) -> Violations:
     ]
 
 
-async def every_document_is_known(world: World) -> Violations:
-    """Invoicing has every blue document of the platform, and no other; for the red ones see `red_is_the_negative_of_its_blue`."""
+async def every_invoice_is_known(world: World) -> Violations:
+    """Invoicing has every blue invoice of the platform, and no other; for the red ones see `red_is_the_negative_of_its_blue`."""
     ours = {row["number"] for row in await world.rows("invoicing", "SELECT number FROM part WHERE number IS NOT NULL")}
     theirs = {row["number"] for row in issued(world) if "of" not in row}
     return [f"{number} is at one side only" for number in sorted(ours ^ theirs)]
@@ -225,7 +225,7 @@ CHECKS = (
     one_invoice_for_a_request_group,
     numbers_and_serials_unique,
     no_invoice_for_what_ended_without,
-    every_document_is_known,
+    every_invoice_is_known,
     money_reconciles_with_the_platform,
     each_invoice_equals_its_shares,
     a_terminal_request_holds_nothing,

@@ -23,7 +23,7 @@ State = Literal[
 STATES_TEXT = (
     "open: something of it may be invoiced now; not_open_yet: its month opens later; not_invoiceable: the vendor invoices it, or "
     "nobody; reserved: a request holds some of it; partly_invoiced: some is on invoices, and some is left or reserved; invoiced: what "
-    "was left of it is on invoices; refunded: some of it was refunded; in_deficit: more was refunded than was left; offset: some of it paid "
+    "was left of it is on invoices; refunded: some of it was; in_deficit: more was refunded than was left; offset: some of it paid "
     "a deficit; deficit_paid: others paid its deficit, or part of it. A document may be in several."
 )
 RefundState = Literal["waiting", "attached"]

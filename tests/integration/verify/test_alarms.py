@@ -62,7 +62,7 @@ SQL: dict[str, tuple[str, str]] = {
     ),
     "quotas_are_what_parts_hold_and_used": ("invoicing", "UPDATE quota SET issued_net_fen = issued_net_fen + 1"),
     "no_invoice_for_what_ended_without": ("invoicing", "UPDATE part SET status = 'failed', number = NULL"),
-    "every_document_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
+    "every_invoice_is_known": ("invoicing", "UPDATE part SET number = '99999999999999999999'"),
     "money_reconciles_with_the_platform": (
         "invoicing",
         "UPDATE part SET gross_fen = gross_fen + 1, net_fen = net_fen + 1",
