@@ -72,3 +72,46 @@ def files_of(kind: str) -> list[Path]:
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def used_of_the_domain(path: Path) -> Iterator[str]:
+    """As `module.name`, whether a file imports the name or the module."""
+    modules = {m.rpartition(".")[2] for m in imports(path) if m.count(".") == 2 and is_in(m, "shared.domain")}
+    yield from (m.removeprefix("shared.domain.") for m in imports(path) if is_in(m, "shared.domain"))
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield f"{node.value.id}.{node.attr}"
+
+
+def domain_names() -> Iterator[tuple[str, set[str]]]:
+    """Each function and class of `shared/domain` as `module.name`, and those it names."""
+    for path in tracked("shared/domain/*.py"):
+        module, parsed = path.stem, tree(path)
+        known = {
+            one.name: f"{module}.{one.name}" for one in parsed.body if isinstance(one, ast.FunctionDef | ast.ClassDef)
+        }
+        for node in ast.walk(parsed):
+            if isinstance(node, ast.ImportFrom) and node.module and is_in(node.module, "shared.domain"):
+                known |= {alias.name: f"{node.module.split('.')[-1]}.{alias.name}" for alias in node.names}
+        constants = {
+            target.id: _named(one, known)
+            for one in parsed.body
+            if isinstance(one, ast.Assign | ast.AnnAssign)
+            for target in (one.targets if isinstance(one, ast.Assign) else [one.target])
+            if isinstance(target, ast.Name)
+        }
+        for one in parsed.body:
+            if isinstance(one, ast.FunctionDef | ast.ClassDef):
+                through = {
+                    named
+                    for node in ast.walk(one)
+                    if isinstance(node, ast.Name)
+                    for named in constants.get(node.id, ())
+                }
+                yield f"{module}.{one.name}", _named(one, known) | through
+
+
+def _named(node: ast.AST, known: dict[str, str]) -> set[str]:
+    named = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    quoted = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return {known[one] for one in named | quoted if one in known}

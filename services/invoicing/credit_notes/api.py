@@ -73,5 +73,7 @@ async def _view(runtime: Runtime, account_id: int, credit_note_id: int) -> Credi
 
 
 def _refused_by_platform(row: Record) -> Problem:
+    """The invoice stands as before, which is said too."""
     values = {name: row[name] for name in ("credit_note_id", "number", "red_form_number", "text")}
-    return Problem(*platform_text(row["failure"], values).problem, **values)
+    status, code, title, detail = platform_text(row["failure"], values).problem
+    return Problem(status, code, title, f"{detail} The invoice stands as before.", **values)

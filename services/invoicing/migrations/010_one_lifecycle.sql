@@ -1,6 +1,6 @@
 -- Words and walls: files of an invoice are no "documents", a credit note keeps its idempotency key where a request does, and its attempts
 -- stand beside those of a part. All data is kept.
--- Stop replicas that do not know of this first: they name tables and columns as they were.
+-- Stop replicas that do not know of this first: they name tables and columns as they were. Have notification renewed before invoicing.
 -- renamed: document -> invoice_file
 -- renamed: credit_attempt -> attempt
 

@@ -1,5 +1,6 @@
 -- A large reservation is a row of `reservation` from the beginning, with its answer in the end; and three tables get the words of the code:
 -- what of an item a reservation holds is an allocation, what it holds of a sum and has not allocated yet is a promise.
+-- Stop replicas that do not know of this first: what they write names tables as they were.
 
 -- `large` is said once, when it is decided. Until there is an answer, `command` says what is to be allocated, and the workers find the row
 -- by its index: first to hold its sums, then to allocate, then to answer. A row whose work failed rests until `again_at`, in real time.

@@ -65,6 +65,11 @@ class Decision:
         """A request that is refused holds nothing, and needs none."""
         return self.answer.reservation_id if isinstance(self.answer, BalanceReserved) else None
 
+    @property
+    def large(self) -> bool:
+        """What became of it is booked in steps: it may hold somewhat more items than one transaction takes."""
+        return len(self.allocations) > limits.ITEMS_MAX
+
     def moves(self) -> list[Move]:
         return list(self._moves(f"request {self.answer.request_id}"))
 

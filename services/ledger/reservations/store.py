@@ -44,7 +44,8 @@ async def add(db: Connection, decision: Decision, now: datetime) -> None:
     await db.execute(
         """
         WITH answered AS (
-            INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at) VALUES ($1, $2, $3, $4, $5, $6)
+            INSERT INTO reservation (account_id, request_id, reservation_id, answer_type, answer, at, large)
+            VALUES ($1, $2, $3, $4, $5, $6, $12)
         )
         INSERT INTO allocation (account_id, reservation_id, owner_id, item_id, group_no, place, reserved_fen)
         SELECT $1, $3, t.* FROM unnest($7::bigint[], $8::bigint[], $9::int[], $10::int[], $11::bigint[]) AS t
@@ -60,6 +61,7 @@ async def add(db: Connection, decision: Decision, now: datetime) -> None:
         [one.group_no for one in allocations],
         list(range(len(allocations))),
         [one.amount_fen for one in allocations],
+        decision.large,
     )
 
 

@@ -1,4 +1,5 @@
 -- What is told on one channel is a notice: the table, its column and sequence, and whatever is named after them. Rows stay.
+-- Stop replicas that do not know of this first. Start all of notification again before invoicing: it has to know `InvoiceFilesStored`.
 ALTER TABLE notification RENAME COLUMN notification_id TO notice_id;
 
 DO $$

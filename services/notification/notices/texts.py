@@ -26,8 +26,9 @@ def red_files(number: str, gross_fen: int) -> tuple[str, str]:
 
 def failed(gross_fen: int, code: str, words: str) -> tuple[str, str]:
     why = platform_text(code, {"text": words})
+    said = f"（{words}）" if words and words != why.chinese else ""
     text = (
-        f"金额 {yuan(gross_fen)} 元的发票开具失败：{why.chinese}。该金额已恢复为可开票金额，{why.advice_chinese}。\n"
+        f"金额 {yuan(gross_fen)} 元的发票开具失败：{why.chinese}{said}。该金额已恢复为可开票金额，{why.advice_chinese}。\n"
         f"An invoice over CNY {yuan(gross_fen)} was not issued: {why.english} ({code}). The amount is free again; {why.advice_english}."
     )
     return "发票开具失败", text

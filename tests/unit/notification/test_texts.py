@@ -108,6 +108,13 @@ def test_a_failed_invoice_says_why_and_what_to_do(code: str) -> None:
     assert below.endswith(f"{row.advice_english}.")
 
 
+def test_a_failed_invoice_is_told_with_the_words_of_the_platform_too() -> None:
+    above, _ = lines(texts.failed(106_000, "CHARACTER", "备注第 3 个字符无法打印"))
+    assert "发票抬头或备注含有无法打印的字符（备注第 3 个字符无法打印）" in above
+    above, _ = lines(texts.failed(106_000, "SOMETHING_NEW", "纳税人状态异常"))
+    assert above.count("纳税人状态异常") == 1
+
+
 @pytest.mark.parametrize("code", [code for code in Refusal if text_of(code).by == "ledger"])
 def test_a_refused_request_says_why_and_what_to_do(code: str) -> None:
     row = text_of(code)
