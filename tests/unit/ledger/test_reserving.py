@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.booking import rules as booking
 from services.ledger.booking.rules import Allocation, Holding
 from services.ledger.booking.tasks import part_task
+from services.ledger.journal import limits
 from services.ledger.journal.limits import GROUPS_MAX, OFFSETS_MAX
 from services.ledger.netting.rules import Candidate, Owed
 from services.ledger.reservations.rules import Decision, Repeated, reserve
@@ -86,6 +88,12 @@ def test_an_earlier_answer_is_repeated_whatever_has_changed() -> None:
     first = decide([100], None)
     ask = ReserveBalance(account_id=1, request_id=2, accounts=(1,), amount_fen=5)
     assert reserve(ask, Repeated((first.answer,)), Selected([], []), 99, NOW) == Repeated((first.answer,))
+
+
+def test_what_holds_more_items_than_one_transaction_takes_is_booked_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last look at items may bring some more than that."""
+    monkeypatch.setattr(limits, "ITEMS_MAX", 3)
+    assert [decide([10] * count, 10 * count).large for count in (3, 4)] == [False, True]
 
 
 def a_part(shares: list[Share]) -> InvoiceVoided:
