@@ -14,10 +14,8 @@ async def every_effect_once(world: World) -> Violations:
     for record in world.records("billing.events"):
         body = body_of(record.value)
         kind = {"OrderPaid": "order", "BillSettled": "bill", "BillAdjusted": "adjustment"}.get(kind_of(record, body))
-        if kind is None or "lines" not in body:
-            continue
-        for number, line in enumerate(body["lines"], 1):
-            lines.setdefault((body["account_id"], kind, body["number"], number), line["cash_fen"])
+        for number, line in enumerate(lines_of(body, "lines") if kind else (), 1):
+            lines.setdefault((body["account_id"], str(kind), body["number"], number), line["cash_fen"])
     given_up = await _given_up(world)
     items = {
         (row["account_id"], row["kind"], row["number"], row["line"]): row["settled_fen"]
@@ -42,8 +40,8 @@ async def every_refund_once(world: World) -> Violations:
     for record in world.records("billing.events"):
         body = body_of(record.value)
         name = {"RefundSettled": "lines", "BillAdjusted": "refunds"}.get(kind_of(record, body))
-        for number, line in enumerate(body.get(name or "") or (), 1):
-            said.setdefault((body["account_id"], body["number"], number), line.get("cash_fen"))
+        for number, line in enumerate(lines_of(body, name or ""), 1):
+            said.setdefault((body["account_id"], body["number"], number), line["cash_fen"])
     given_up = await _given_up(world)
     kept = {
         (row["account_id"], row["number"], row["line"]): row["cash_fen"]
@@ -76,8 +74,9 @@ async def cash_equals_top_ups(world: World) -> Violations:
     seen = set()
     for record in world.records("account.events"):
         body = body_of(record.value)
-        if kind_of(record, body) == "CashToppedUp" and (body["account_id"], body["number"]) not in seen:
-            seen.add((body["account_id"], body["number"]))
+        document = document_of(body) if _is_number(body.get("cash_fen")) else None
+        if kind_of(record, body) == "CashToppedUp" and document is not None and document not in seen:
+            seen.add(document)
             said[body["account_id"]] += body["cash_fen"]
     kept = {
         row["account_id"]: row["topped_fen"]
@@ -94,21 +93,39 @@ def body_of(value: bytes | None) -> Row:
     """What an upstream record says, in either mode of CloudEvents; nothing if it can't be read."""
     try:
         body = json.loads(value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(body, dict) and "specversion" in body:
-        return dict(body.get("data") or {}) | {"_type": body.get("type")}
+        data = body.get("data")
+        return (data if isinstance(data, dict) else {}) | {"_type": body.get("type")}
     return body if isinstance(body, dict) and "account_id" in body else {}
+
+
+def lines_of(body: Row, name: str) -> list[Row]:
+    """The lines of a document. What cannot be one says nothing here: it has to be parked, and others check that."""
+    found = body.get(name)
+    lines = found if isinstance(found, list) and document_of(body) is not None else []
+    return [line if isinstance(line, dict) and _is_number(line.get("cash_fen")) else {"cash_fen": 0} for line in lines]
+
+
+def document_of(body: Row) -> tuple[int | float | str, str] | None:
+    """Its account and number, if it has any."""
+    account, number = body.get("account_id"), body.get("number")
+    return (account, number) if isinstance(account, int | float | str) and isinstance(number, str) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def kind_of(record: Seen, body: Row) -> str:
     return record.header("ce_type") or str(body.get("_type"))
 
 
-async def _given_up(world: World) -> set[tuple[int | None, str | None]]:
+async def _given_up(world: World) -> set[tuple[int | float | str, str]]:
     """Account and number of what is parked: it counts when somebody redrives it."""
     rows = await world.rows("ledger", "SELECT value FROM runtime.parked WHERE topic = 'billing.events'")
-    return {(body.get("account_id"), body.get("number")) for row in rows if (body := body_of(row["value"]))}
+    return {found for row in rows if (found := document_of(body_of(row["value"]))) is not None}
 
 
 CHECKS = (every_effect_once, every_refund_once, cash_equals_top_ups)

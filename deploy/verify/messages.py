@@ -122,6 +122,8 @@ async def order_per_key(world: World) -> Violations:
 
 def _concerns(value: str) -> str:
     body = json.loads(value)
+    if "record_offset" in body:
+        return f"record {body['record_topic']} {body['record_partition']}/{body['record_offset']}"
     names = ("notice_id", "notification_id", "credit_note_id", "part_id", "request_id")
     name = next((name for name in names if body.get(name) is not None), "account_id")
     return f"{name} {body[name]}"

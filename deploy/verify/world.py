@@ -22,6 +22,7 @@ TOPICS = (
     "ledger.events",
     "invoicing.events",
     "notification.events",
+    "parking.events",
 )
 UPSTREAM = ("billing.events", "account.events")
 Row = dict[str, Any]

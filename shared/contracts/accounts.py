@@ -4,7 +4,17 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.contracts.message import AccountId, BusinessMoment, Code, DocumentFen, Frozen, Message, Number, Text
+from shared.contracts.message import (
+    WRITABLE,
+    AccountId,
+    BusinessMoment,
+    Code,
+    DocumentFen,
+    Frozen,
+    Message,
+    Number,
+    Text,
+)
 
 Kind = Literal["individual", "enterprise"]
 
@@ -19,8 +29,8 @@ class Registration(Frozen):
     """The real-name registration. An enterprise has a legal name and a unified social credit code (18 characters)."""
 
     kind: Kind
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    tax_id: Annotated[str, Field(max_length=20)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=WRITABLE)]
+    tax_id: Annotated[str, Field(max_length=20, pattern=WRITABLE)] | None = None
     address: Text | None = None
     phone: Text | None = None
     bank_name: Text | None = None
@@ -31,8 +41,8 @@ class AccountRegistered(AccountFact):
     """An account passed real-name registration; the default title follows from it."""
 
     registration: Registration
-    mailbox: Annotated[str, Field(max_length=200)] | None = None
-    mobile: Annotated[str, Field(max_length=32)] | None = None
+    mailbox: Annotated[str, Field(max_length=200, pattern=WRITABLE)] | None = None
+    mobile: Annotated[str, Field(max_length=32, pattern=WRITABLE)] | None = None
 
 
 class RegistrationChanged(AccountFact):

@@ -4,11 +4,12 @@ A message travels as a CloudEvent: id, type, source and time are headers, the fi
 are ignored so that fields can be added; a breaking change is a new class (`BillSettledV2`) and the old one is read for ever.
 """
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 LARGEST_ID = 2**52
 """Clients of the published SDKs read ids as floats, which are exact up to here."""
@@ -26,13 +27,53 @@ Number = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r
 Cycle = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 """A billing cycle, `YYYYMM`, the month of supply in Asia/Shanghai."""
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_./-]+$")]
-Text = Annotated[str, StringConstraints(max_length=200)]
-Moment = AwareDatetime
+WRITABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+"""Text without control characters, but for tabs and line ends: what a database can hold and a page can show."""
+Text = Annotated[str, StringConstraints(max_length=200, pattern=WRITABLE)]
+
+BEIJING_OFFSET = timedelta(hours=8)
+BEIJING = timezone(BEIJING_OFFSET)
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+NO_MOMENT = "a moment is text like 2026-03-10T10:00:00+08:00 (RFC 3339)"
+
+
+def moment_of(text: str) -> datetime:
+    """As RFC 3339 writes it, and nothing else: not a number of seconds, not a day, not without its offset."""
+    if RFC_3339.fullmatch(text) is None:
+        raise ValueError(NO_MOMENT)
+    try:
+        return datetime.fromisoformat(text if text[10] == "T" and text[-1] != "z" else text.upper())
+    except ValueError:
+        raise ValueError(NO_MOMENT) from None
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, str):
+        return moment_of(value)
+    if isinstance(value, int | float):
+        raise ValueError(NO_MOMENT)
+    return value
+
+
+def _in_beijing(value: object) -> object:
+    moment = moment_of(value) if isinstance(value, str) else _moment(value)
+    if not isinstance(moment, datetime) or moment.utcoffset() in (None, BEIJING_OFFSET):
+        return moment
+    try:
+        return moment.astimezone(BEIJING)
+    except OverflowError:
+        raise ValueError(NO_MOMENT) from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 """A point in time with an offset; naive times are refused."""
 BusinessMoment = Annotated[
-    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
+    AwareDatetime,
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_in_beijing),
 ]
-"""When something happened upstream; a date of another century is a mistake."""
+"""When something happened upstream; a date of another century is a mistake. Kept with Beijing's offset, whatever it came with: the same
+moment is the same text in every digest."""
 
 Sealed = Annotated[str, StringConstraints(pattern=r"^sealed\.v1\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*$")]
 """Personal data, encrypted with the key of its account (`shared/runtime/sealing.py`). Never logged, never a key or header."""

@@ -1,15 +1,15 @@
-"""The table of topics: who writes each one and which messages travel on it. The key is always the account id."""
+"""The table of topics: who writes each one and which messages travel on it. The key is the account id, or 0 where nobody knows it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from shared.contracts import accounts, billing, invoicing, ledger, notices, titles
+from shared.contracts import accounts, billing, invoicing, ledger, notices, parking, titles
 from shared.contracts.message import Message
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic. `owner` is the service that writes it, or "upstream" for any outside system.
+    """A Kafka topic. `owner` is the service that writes it, "upstream" for any outside system, or "kaipiao" for any of our services.
 
     `formerly`: names under which a message was written once. They are read for ever.
     """
@@ -103,5 +103,6 @@ TOPICS: dict[str, Topic] = {
             (notices.NoticeSent, notices.NoticeFailed),
             formerly={"NotificationSent": notices.NoticeSent, "NotificationFailed": notices.NoticeFailed},
         ),
+        Topic("parking.events", "kaipiao", (parking.RecordParked,)),
     )
 }

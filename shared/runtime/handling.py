@@ -3,26 +3,29 @@
 One PostgreSQL transaction holds all of it, so delivery may repeat and the effect does not. A list handler has one transaction for
 its batch, any other handler one for each message. When a batch fails, its records run one by one; transient errors are waited
 out and never counted; what can't be read or breaks its contract is parked at once, anything else after five attempts, counted before each.
+What is the system's own fault parks nothing: the batch is handed back, and the consumer says that it is unhealthy (`blame.py`).
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
 import structlog
 from asyncpg import Connection, QueryCanceledError
-from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.message import Message, Park, Unacceptable
-from shared.runtime import envelope, store, tracing
+from shared.contracts.parking import RecordParked
+from shared.runtime import blame, store, tracing
+from shared.runtime.about import About, about, plain
 from shared.runtime.clock import Clock
-from shared.runtime.database import TRANSIENT_ERRORS, Database
-from shared.runtime.envelope import Envelope, Unreadable
-from shared.runtime.metrics import PARKED_RECORDS, RECORDS
+from shared.runtime.database import Database
+from shared.runtime.entries import Entry, Reader, sorted_out, tallies, told
+from shared.runtime.envelope import Envelope, Unreadable, meaning_of
+from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
 from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
@@ -31,23 +34,15 @@ RETRY_SECONDS, RETRY_TRIES_MAX = 60.0, 100
 PAUSE_FIRST_SECONDS, PAUSE_MAX_SECONDS = 0.1, 10.0
 CAREFUL_SECONDS = 120.0
 """One by one may take long; well under the broker's patience (5 minutes) we hand back what is left."""
+PARKS_IN_A_ROW_MAX = 10
+"""Records parked after five attempts with none between that took effect: then it is not the records."""
+EXHAUSTED = "ATTEMPTS_EXHAUSTED"
 
 Handler = Callable[[Any, Connection, datetime], Awaitable[Sequence[Message | Park]]]
 BatchHandler = Callable[[list[Any], Connection, datetime], Awaitable[Sequence[Message | Park]]]
 
 T = TypeVar("T")
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Entry:
-    """One record on its way: what it says, what it means to us, when it first came, and what became of it."""
-
-    record: Record
-    envelope: Envelope | Unreadable
-    message: Message | None
-    received_at: datetime
-    outcome: str = field(default="")
 
 
 class Consumer:
@@ -63,21 +58,35 @@ class Consumer:
         database: Database,
         outbox: Outbox,
         clock: Clock,
+        for_others: Collection[str] = (),
     ) -> None:
+        """`for_others`: types that upstream writes to this topic and that nobody here needs to know."""
         self.name = name
         self.topic = topic
-        self._adapters = {name: TypeAdapter(message) for name, message in types.items()}
+        self._reader = Reader(topic, types, for_others)
         self._handlers = handlers
         self._batch_handler = batch_handler
         self._database = database
         self._outbox = outbox
         self._clock = clock
-        self._forgiven: set[tuple[Partition, int]] = set()
+        self._owed: set[tuple[Partition, int]] = set()
+        self._repeats: dict[Partition, int] = {}
+        self._parks_in_a_row = 0
+        self._unhealthy: str | None = None
+
+    def unhealthy(self) -> str | None:
+        """Why batches are handed back though database and broker are there. None again once a batch is done."""
+        return self._unhealthy
+
+    def repeats(self) -> Mapping[Partition, int]:
+        """How often the batch that a partition stands at came again, where it did."""
+        return self._repeats
 
     async def on_assigned(self, assigned: Sequence[Assigned]) -> Mapping[Partition, int]:
         """Start from the lower of our offset and Kafka's, none being zero: what was lost on either side heals by itself."""
         async with self._database.read() as db:
             stored = await store.stored_offsets(db, self.name)
+            self._parks_in_a_row = await store.parks_in_a_row(db, self.name)
         for part in assigned:
             if not part.start <= (at := stored.get(part.partition, part.start)) <= part.end:
                 raise LogDiffers(
@@ -87,6 +96,17 @@ class Consumer:
         return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
 
     async def on_batch(self, records: Sequence[Record]) -> None:
+        try:
+            await self._take(records)
+        except NotDone:
+            raise
+        except Exception as error:
+            raise self._hand_back(error) from error
+        self._unhealthy = None
+        for partition in self._repeats and {record.partition for record in records}:
+            self._came_again(partition, 0)
+
+    async def _take(self, records: Sequence[Record]) -> None:
         entries, tried_before = await self._retried(lambda: self._begin(records))
         if tried_before:
             await self._one_by_one(entries)
@@ -99,14 +119,40 @@ class Consumer:
             except NotDone:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the records now run one by one and show which it was
-                log.warning("batch_failed", consumer=self.name, records=len(records), error=type(error).__name__)
+                log.warning("batch_failed", consumer=self.name, records=len(records), error=blame.name_of(error))
                 await self._one_by_one(entries)
 
     async def redrive(
         self, record: Record, received_at: datetime, also: Callable[[Connection], Awaitable[None]]
     ) -> None:
-        """Run a parked record through the same pipeline, with its first receipt; `also` marks it in the same transaction."""
-        await self._apply([self._entry(record, received_at)], also=also)
+        """Run a parked record through the same pipeline, with its first receipt; `also` marks it in the same transaction.
+
+        If it still cannot take effect, it is parked again with the reason of today.
+        """
+        entry = self._reader.entry(record, received_at, self._clock.now())
+        try:
+            await self._apply([entry], also=also)
+        except Unacceptable as error:
+            entry.give_up(Unreadable(error.reason, error.text))
+        except Exception as error:
+            if blame.is_transient(error) or blame.is_the_systems(error):
+                raise
+            entry.give_up(Unreadable(EXHAUSTED, f"it was redriven and failed with {blame.name_of(error)}"))
+        else:
+            return
+        await self._apply([entry], also=also)
+
+    def _hand_back(self, error: Exception) -> NotDone:
+        self._unhealthy = f"{self.name} hands its batches back: {blame.name_of(error)}"
+        log.error("system_fault", consumer=self.name, error=blame.name_of(error))
+        return NotDone()
+
+    def _came_again(self, partition: Partition, times: int) -> None:
+        if times:
+            self._repeats[partition] = times
+        elif self._repeats.pop(partition, None) is None:
+            return
+        REPEATS.labels(self.name, partition.number).set(times)
 
     # one batch
 
@@ -124,40 +170,49 @@ class Consumer:
         entries = []
         for record in records:
             start = begun[record.partition]
-            entries.append(self._entry(record, start.received_at if record.offset <= start.received_through else now))
+            received_at = start.received_at if record.offset <= start.received_through else now
+            entries.append(self._reader.entry(record, received_at, received_at))
+        for partition, start in begun.items():
+            self._came_again(partition, start.tries - 1)
         return entries, any(start.tries > 1 for start in begun.values())
-
-    def _entry(self, record: Record, received_at: datetime) -> Entry:
-        seen = envelope.read(record)
-        if isinstance(seen, Unreadable) or seen.type not in self._adapters:
-            return Entry(record, seen, None, received_at)
-        try:
-            message = self._adapters[seen.type].validate_json(seen.body)
-        except ValidationError as error:
-            return Entry(record, Unreadable("BREAKS_CONTRACT", _fields(error)), None, received_at)
-        return Entry(record, seen, message, received_at)
 
     async def _apply(self, entries: list[Entry], also: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         """The transaction. Everything a batch or a message does is in here or did not happen."""
+        for entry in entries:
+            entry.begin()
         with self._span(entries) as traceparent:
             async with self._database.transaction(traceparent) as db:
                 if also is not None:
                     await also(db)
                 handle = self._handle_one if self._batch_handler is None else self._handle_batch
                 answers = await handle(db, entries)
-                now = self._clock.now()
-                for entry in entries:
-                    if isinstance(entry.envelope, Unreadable):
-                        reason, text = entry.envelope.reason, entry.envelope.text
-                        await store.park(db, self.name, entry.record, reason, text, entry.received_at, now)
-                        entry.outcome = "parked"
+                answers += await self._parked(db, entries)
                 await self._outbox.write(db, answers, traceparent)
-                await store.move_offsets(db, self.name, list(_tallies(entries)))
+                await store.move_offsets(db, self.name, list(tallies(entries)))
+                effective = self._parks_in_a_row > 0 and any(entry.outcome == "applied" for entry in entries)
+                if effective:
+                    await store.end_row_of_parks(db, self.name)
+        if effective:
+            self._parks_in_a_row = 0
         self._outbox.committed()
         for entry in entries:
             RECORDS.labels(self.name, entry.outcome).inc()
-            if isinstance(entry.envelope, Unreadable):
-                PARKED_RECORDS.labels(self.name, entry.envelope.reason).inc()
+            if entry.why is not None:
+                PARKED_RECORDS.labels(self.name, entry.why.reason).inc()
+
+    async def _parked(self, db: Connection, entries: list[Entry]) -> list[RecordParked]:
+        """Park what cannot take effect. Upstream is told of its own records, once for each row."""
+        said = []
+        for entry in entries:
+            if entry.why is None:
+                continue
+            entry.outcome = "parked"
+            known = About() if entry.plain else about(entry.record)
+            now = self._clock.now()
+            fresh = await store.park(db, self.name, entry.record, known, entry.why, entry.received_at, now)
+            if fresh and self._reader.from_upstream and not entry.plain:
+                said.append(told(self.name, entry.record, known, entry.why))
+        return said
 
     async def _handle_batch(self, db: Connection, entries: list[Entry]) -> list[Message]:
         assert self._batch_handler is not None
@@ -169,7 +224,7 @@ class Consumer:
         for received_at, group in groupby(by_receipt, key=lambda entry: entry.received_at):
             members = list(group)
             results = await self._batch_handler([entry.message for entry in members], db, received_at)
-            answers += _sorted_out(results, members)
+            answers += sorted_out(results, members)
         return answers
 
     async def _handle_one(self, db: Connection, entries: list[Entry]) -> list[Message]:
@@ -177,15 +232,16 @@ class Consumer:
         if entry.message is None or isinstance(entry.envelope, Unreadable):
             entry.outcome = "skipped"
             return []
-        if not await store.enter_inbox(db, entry.envelope, entry.record, entry.received_at):
+        event = replace(entry.envelope, meaning=meaning_of(entry.message))
+        if not await store.enter_inbox(db, event, entry.record, entry.received_at):
             entry.outcome = "duplicate"
-            if not await store.same_content(db, entry.envelope):
+            if not await store.same_content(db, event):
                 text = "an event with the same source and id and other content took effect before; send a new id"
-                entry.envelope = Unreadable("CONTENT_CONFLICT", text)
+                entry.why = Unreadable("CONTENT_CONFLICT", text)
             return []
         entry.outcome = "applied"
         results = await self._handlers[type(entry.message)](entry.message, db, entry.received_at)
-        return _sorted_out(results, entries)
+        return sorted_out(results, entries)
 
     # one by one
 
@@ -193,7 +249,8 @@ class Consumer:
         try:
             await self._apply([entry])
         except Exception as error:  # noqa: BLE001
-            log.warning("message_failed", consumer=self.name, offset=entry.record.offset, error=type(error).__name__)
+            name = blame.name_of(error)
+            log.warning("message_failed", consumer=self.name, offset=entry.record.offset, error=name)
             await self._carefully(entry)
 
     async def _one_by_one(self, entries: Sequence[Entry]) -> None:
@@ -204,48 +261,90 @@ class Consumer:
             await self._carefully(entry)
 
     async def _carefully(self, entry: Entry) -> None:
-        """Count, try, and after the last attempt park."""
+        """Count, try, and after the last attempt park, unless so many were parked in a row that it can't be the records."""
+        how = "ended the process while it was in work, or failed in one that has ended"
         for attempt in range(ATTEMPTS_MAX + 1):
             tries = await self._retried(lambda: self._count(entry))
-            if tries > ATTEMPTS_MAX:
-                text = f"failed {ATTEMPTS_MAX} times, or ended the process while it was in work"
-                await self._park(entry, "ATTEMPTS_EXHAUSTED", text)
+            tripped = tries > ATTEMPTS_MAX and self._parks_in_a_row >= PARKS_IN_A_ROW_MAX
+            if tries > ATTEMPTS_MAX and not tripped:
+                await self._park(entry, Unreadable(EXHAUSTED, f"after {ATTEMPTS_MAX} attempts: it {how}"))
                 return
             try:
-                await self._retried(lambda: self._settle(entry), entry, own=True)
+                await self._retried(lambda: self._counted_settle(entry), entry, own=True)
             except NotDone:
                 raise
             except Unacceptable as error:
-                await self._park(entry, error.reason, error.text)
+                await self._park(entry, Unreadable(error.reason, error.text))
                 return
-            except Exception as error:  # noqa: BLE001 - a bug in a handler must not stop the partition
-                log.error(
-                    "attempt_failed",
-                    consumer=self.name,
-                    offset=entry.record.offset,
-                    tries=tries,
-                    error=type(error).__name__,
-                )
+            except Exception as error:
+                if tripped:
+                    raise self._hand_back(error) from error
+                name = blame.name_of(error)
+                log.error("attempt_failed", consumer=self.name, offset=entry.record.offset, tries=tries, error=name)
+                how = f"failed with {name}"
+                await self._retried(lambda: self._failed(entry))
                 await self._clock.pause(_pause_seconds(attempt))
             else:
                 return
+        raise NotDone  # somebody has taken counts away; nothing may be passed over for that
 
-    async def _settle(self, entry: Entry) -> None:
-        await self._apply([entry], also=lambda db: store.end_record(db, self.name, entry.record))
+    async def _settle(self, entry: Entry, exhausted: bool = False) -> None:
+        parks = self._parks_in_a_row
+
+        async def also(db: Connection) -> None:
+            nonlocal parks
+            await store.end_record(db, self.name, entry.record)
+            if exhausted:
+                parks = await store.count_park(db, self.name)
+
+        await self._apply([entry], also=also)
+        if exhausted:
+            self._parks_in_a_row = parks
+
+    async def _counted_settle(self, entry: Entry) -> None:
+        if not entry.counted:
+            await self._count(entry)
+        await self._settle(entry)
 
     async def _count(self, entry: Entry) -> int:
-        if (entry.record.partition, entry.record.offset) in self._forgiven:
-            self._forgiven.discard((entry.record.partition, entry.record.offset))
-            return 1
+        place = entry.record.partition, entry.record.offset
         async with self._database.transaction() as db:
-            return await store.begin_record(db, self.name, entry.record)
+            tries = await store.begin_record(db, self.name, entry.record, anew=place in self._owed)
+        self._owed.discard(place)
+        entry.counted = True
+        return tries
 
-    async def _park(self, entry: Entry, reason: str, text: str) -> None:
-        entry.envelope, entry.message = Unreadable(reason, text), None
-        await self._retried(lambda: self._settle(entry))
+    async def _failed(self, entry: Entry) -> None:
+        async with self._database.transaction() as db:
+            await store.attempt_failed(db, self.name, entry.record)
+
+    async def _take_back(self, entry: Entry) -> None:
+        """In the database, where the next process looks too; if that is away, with the next count."""
+        try:
+            async with self._database.transaction() as db:
+                await store.take_back(db, self.name, entry.record)
+        except Exception as error:  # noqa: BLE001 - the error that ended the attempt is the one that counts
+            log.warning("attempt_not_taken_back", consumer=self.name, error=blame.name_of(error))
+            self._owed.add((entry.record.partition, entry.record.offset))
+        entry.counted = False
+
+    async def _park(self, entry: Entry, why: Unreadable) -> None:
+        """If it can't be parked with what is read from it, then with its bytes alone."""
+        entry.give_up(why)
+        exhausted = why.reason == EXHAUSTED
+        try:
+            await self._retried(lambda: self._settle(entry, exhausted))
+        except NotDone:
+            raise
+        except Exception as error:  # noqa: BLE001
+            log.error("parked_plain", consumer=self.name, offset=entry.record.offset, error=blame.name_of(error))
+            entry.plain = True
+            entry.give_up(Unreadable(why.reason, plain(why.text)))
+            await self._retried(lambda: self._settle(entry, exhausted))
 
     async def _retried(self, work: Callable[[], Awaitable[T]], entry: Entry | None = None, own: bool = False) -> T:
-        """Try again after transient errors, for a minute at most; then hand the batch back, without counting an attempt.
+        """Try again after transient errors, for a minute at most; then hand the batch back. What is the system's fault is handed back
+        at once. Neither counts as an attempt at `entry`.
 
         `own`: what a handler asks of the database may take too long at any time, and then that counts against the record.
         """
@@ -253,15 +352,18 @@ class Consumer:
         for attempt in range(RETRY_TRIES_MAX):
             try:
                 return await work()
-            except TRANSIENT_ERRORS as error:
-                if own and isinstance(error, QueryCanceledError):
+            except Exception as error:
+                systems = blame.is_the_systems(error)
+                if not (systems or blame.is_transient(error)) or (own and isinstance(error, QueryCanceledError)):
                     raise
-                log.warning("transient_error", consumer=self.name, error=type(error).__name__)
-                if (self._clock.real() - started).total_seconds() > RETRY_SECONDS:
-                    break
-                await self._clock.pause(_pause_seconds(attempt) * (0.5 + self._clock.jitter()))
-        if entry is not None:
-            self._forgiven.add((entry.record.partition, entry.record.offset))
+                if entry is not None:
+                    await self._take_back(entry)
+                if systems:
+                    raise self._hand_back(error) from error
+                log.warning("transient_error", consumer=self.name, error=blame.name_of(error))
+            if (self._clock.real() - started).total_seconds() > RETRY_SECONDS:
+                break
+            await self._clock.pause(_pause_seconds(attempt) * (0.5 + self._clock.jitter()))
         raise NotDone
 
     @contextmanager
@@ -269,34 +371,6 @@ class Consumer:
         parents = [entry.envelope.traceparent for entry in entries if isinstance(entry.envelope, Envelope)]
         with tracing.consuming(self.name, self.topic, parents):
             yield tracing.traceparent()
-
-
-def _sorted_out(results: Sequence[Message | Park], entries: Sequence[Entry]) -> list[Message]:
-    """Messages go on; what a handler parks is marked on the entry it came from."""
-    refused = {id(result.message): result for result in results if isinstance(result, Park)}
-    for entry in entries if refused else ():
-        if (park := refused.get(id(entry.message))) is not None:
-            entry.envelope = Unreadable(park.reason, park.text)
-    return [result for result in results if isinstance(result, Message)]
-
-
-def _tallies(entries: Sequence[Entry]) -> Iterator[store.Tally]:
-    by_partition: dict[Partition, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_partition[entry.record.partition].append(entry)
-    for partition, members in by_partition.items():
-        outcomes = [entry.outcome for entry in members]
-        yield store.Tally(
-            partition,
-            max(entry.record.offset for entry in members) + 1,
-            *(outcomes.count(outcome) for outcome in ("applied", "duplicate", "parked", "skipped")),
-        )
-
-
-def _fields(error: ValidationError) -> str:
-    """Which fields break the contract and how, never their values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:5])[:400]
 
 
 def _pause_seconds(attempt: int) -> float:

@@ -322,7 +322,7 @@ def _partition(part: KafkaPartition) -> Partition:
 
 
 def _record(raw: ConsumerRecord) -> Record:
-    return Record(Partition(raw.topic, raw.partition), raw.offset, raw.key, raw.value, tuple(raw.headers))
+    return Record(Partition(raw.topic, raw.partition), raw.offset, raw.key, raw.value, tuple(raw.headers or ()))
 
 
 async def declare_topics(settings: Settings) -> None:

@@ -52,7 +52,8 @@ async def _serve(service: Service, settings: Settings) -> None:
     await migrations.migrate(dsn, service.migrations, clock.real())
     await declare_topics(settings)
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]), settings.database_pool)
-    runtime = Runtime(service, database, KafkaTransport(settings, service.name, clock), clock, uuid7, settings.replica)
+    transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
+    runtime = Runtime(service, database, transport, clock, uuid7, settings.replica, others)
     watchdog = Watchdog(runtime)
     shared = SharedClock(settings, f"{service.name}-{settings.replica}", clock) if settings.clock == "test" else None
 

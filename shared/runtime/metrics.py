@@ -4,6 +4,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("kaipiao_records", "Records read, by what became of them", ["consumer", "outcome"])
 PARKED_RECORDS = Counter("kaipiao_parked", "Records parked, by reason code", ["consumer", "reason"])
+REPEATS = Gauge(
+    "kaipiao_batch_repeats", "How often the batch a partition stands at came again", ["consumer", "partition"]
+)
 WORK_SECONDS = Histogram(
     "kaipiao_work_seconds", "Outside calls of workers, and jobs that were done", ["worker", "outcome"]
 )

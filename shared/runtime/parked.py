@@ -11,27 +11,44 @@ from typing import Literal
 from asyncpg import Connection
 from pydantic import BaseModel
 
+from shared.runtime.about import about
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
-from shared.runtime.envelope import Envelope, read
 from shared.runtime.handling import Consumer
-from shared.runtime.transport import Partition, Record
+from shared.runtime.transport import Partition, Record, name_text
 
 Status = Literal["open", "redriven", "dismissed"]
 PAGE_MAX = 200
-COLUMNS = """parked_id, consumer, topic, "partition", "offset", reason, text, status, received_at, parked_at, changed_by, comment"""
+COLUMNS = """
+    parked_id, consumer, topic, "partition", "offset", account_id, number, event_source, event_id, event_type, event_time, reason,
+    text, redrive_from, times, last_at, status, received_at, parked_at, changed_by, comment
+"""
+
+SAID = ("account_id", "number", "event_source", "event_id", "event_type", "event_time")
 
 
 class Parked(BaseModel):
-    """One parked record as shown to an operator: everything but its content, which may be personal."""
+    """One parked record as shown to an operator: everything but its content, which may be personal.
+
+    `times`: how often it came, saying the same; the last time at `last_at`. Before `redrive_from` a redrive cannot help.
+    """
 
     parked_id: int
     consumer: str
     topic: str
     partition: int
     offset: int
+    account_id: int | None
+    number: str | None
+    event_source: str | None
+    event_id: str | None
+    event_type: str | None
+    event_time: datetime | None
     reason: str
     text: str
+    redrive_from: datetime | None
+    times: int
+    last_at: datetime | None
     status: Status
     received_at: datetime
     parked_at: datetime
@@ -40,19 +57,36 @@ class Parked(BaseModel):
 
 
 class ParkedContent(Parked):
-    """With what the record says of itself, for the operator who asked for this one."""
+    """With what the record says of itself, for the operator who asked for this one; also if a version before parked it."""
 
-    event_id: str | None
     source: str | None
     type: str | None
     size: int
 
 
-async def parked_records(db: Connection, status: Status, after: int = 0) -> list[Parked]:
+async def parked_records(
+    db: Connection,
+    status: Status,
+    after: int = 0,
+    reason: str | None = None,
+    account_id: int | None = None,
+    event_type: str | None = None,
+    since: datetime | None = None,
+) -> list[Parked]:
+    """The next page after a `parked_id`, by whatever is asked for."""
     rows = await db.fetch(
-        f"SELECT {COLUMNS} FROM runtime.parked WHERE status = $1 AND parked_id > $2 ORDER BY parked_id LIMIT {PAGE_MAX}",
+        f"""
+        SELECT {COLUMNS} FROM runtime.parked
+        WHERE status = $1 AND parked_id > $2 AND ($3::text IS NULL OR reason = $3) AND ($4::bigint IS NULL OR account_id = $4)
+            AND ($5::text IS NULL OR event_type = $5) AND ($6::timestamptz IS NULL OR parked_at >= $6)
+        ORDER BY parked_id LIMIT {PAGE_MAX}
+        """,
         status,
         after,
+        reason,
+        account_id,
+        event_type,
+        since,
     )
     return [Parked(**row) for row in rows]
 
@@ -62,15 +96,9 @@ async def parked_record(db: Connection, parked_id: int) -> ParkedContent | None:
     if row is None:
         return None
     record, _ = await _record(db, parked_id)
-    seen = read(record)
-    known = seen if isinstance(seen, Envelope) else None
-    return ParkedContent(
-        **row,
-        event_id=known and known.id,
-        source=known and known.source,
-        type=known and known.type,
-        size=len(record.value or b""),
-    )
+    known = about(record)
+    shown = dict(row) | {name: row[name] or getattr(known, name) for name in SAID}
+    return ParkedContent(**shown, source=known.event_source, type=known.event_type, size=len(record.value or b""))
 
 
 async def redrive(
@@ -88,6 +116,16 @@ async def redrive(
     async with database.read() as db:
         status: Status = await db.fetchval("SELECT status FROM runtime.parked WHERE parked_id = $1", parked_id)
     return status
+
+
+async def redriven(
+    database: Database, consumers: Mapping[str, Consumer], parked_id: int, by: str, clock: Clock
+) -> dict[str, str]:
+    """`redrive`, and if it still cannot take effect, why."""
+    status = await redrive(database, consumers, parked_id, by, clock)
+    async with database.read() as db:
+        row = await db.fetchrow("SELECT reason, text FROM runtime.parked WHERE parked_id = $1", parked_id)
+    return {"status": status} | (dict(row) if row is not None and status == "open" else {})
 
 
 async def dismiss(database: Database, parked_id: int, by: str, comment: str, clock: Clock) -> None:
@@ -115,13 +153,14 @@ async def _change(db: Connection, parked_id: int, status: Status, by: str, comme
 async def _record(db: Connection, parked_id: int) -> tuple[Record, datetime]:
     row = await db.fetchrow(
         """
-        SELECT topic, "partition", "offset", key, value, header_names, header_values, received_at
+        SELECT topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values, received_at
         FROM runtime.parked WHERE parked_id = $1
         """,
         parked_id,
     )
     if row is None:
         raise LookupError(f"there is no parked record {parked_id}")
-    headers = tuple(zip(row["header_names"], row["header_values"], strict=True))
+    names = row["header_names"] if row["header_name_bytes"] is None else map(name_text, row["header_name_bytes"])
+    headers = tuple(zip(names, row["header_values"], strict=True))
     partition = Partition(row["topic"], row["partition"])
     return Record(partition, row["offset"], row["key"], row["value"], headers), row["received_at"]

@@ -4,7 +4,7 @@ The process (`main.py`), the simulation and the tests all build the same `Runtim
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,12 +60,20 @@ class Runtime:
     """A running service. Somebody drives `consumers`, `relay` and `runners`: tasks in a process, a scheduler in a test."""
 
     def __init__(
-        self, service: Service, database: Database, transport: Transport, clock: Clock, new_id: NewId, replica: str
+        self,
+        service: Service,
+        database: Database,
+        transport: Transport,
+        clock: Clock,
+        new_id: NewId,
+        replica: str,
+        types_for_others: Collection[str] = (),
     ) -> None:
         self.service = service
         self.database = database
         self.transport = transport
         self.clock = clock
+        self._types_for_others = types_for_others
         self.outbox = Outbox(service.name, clock, new_id)
         self.relay = Relay(database, transport, clock, f"{service.name}-{replica}-{new_id()}")
         self.runners = [runner_of(worker, database, self.outbox, clock) for worker in service.workers]
@@ -81,7 +89,8 @@ class Runtime:
         handlers = {message: handler for message, handler in self.service.handlers.items() if message.topic == topic}
         types = TOPICS[topic].by_type(None if batch_handler else handlers.keys())
         name = f"{self.service.name}.{topic}"
-        return Consumer(name, topic, types, handlers, batch_handler, self.database, self.outbox, self.clock)
+        others = self._types_for_others
+        return Consumer(name, topic, types, handlers, batch_handler, self.database, self.outbox, self.clock, others)
 
     # what services use
 

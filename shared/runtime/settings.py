@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     topic_replication: Annotated[int, Field(ge=1, le=10, description="copies of a new topic")] = 1
     topic_min_insync: Annotated[int, Field(ge=1, le=10, description="copies that must confirm a record")] = 1
     topic_retention_days: Annotated[int, Field(ge=1, le=3650, description="how long topics keep records")] = 14
+    types_for_others: Annotated[
+        str, Field(description="event types on upstream's topics that are skipped and not parked: Type,Type")
+    ] = ""
     batch_max: Annotated[int, Field(ge=1, le=10_000, description="records handled in one transaction at most")] = 2000
 
     http_host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
@@ -82,6 +85,10 @@ class Settings(BaseSettings):
         if clock == "test" and known.data.get("environment") == "production":
             raise ValueError("the test clock is refused in production; set it to system, or ENVIRONMENT to local")
         return clock
+
+    def types_not_ours(self) -> frozenset[str]:
+        """What upstream writes for other readers."""
+        return frozenset(name.strip() for name in self.types_for_others.split(",") if name.strip())
 
     def dsn(self, service: str) -> str:
         """The database of one service."""

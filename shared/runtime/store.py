@@ -6,8 +6,9 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from shared.runtime.envelope import Envelope
-from shared.runtime.transport import Partition, Record
+from shared.runtime.about import About
+from shared.runtime.envelope import Envelope, Unreadable
+from shared.runtime.transport import Partition, Record, name_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +73,43 @@ async def begin_batch(
     }
 
 
-async def begin_record(db: Connection, consumer: str, record: Record) -> int:
-    """The number of this attempt at a record, counting from 1."""
+async def begin_record(db: Connection, consumer: str, record: Record, anew: bool) -> int:
+    """The number of this attempt at a record, counting from 1. `anew`: a transient error ended the one before, which does not count."""
     tries: int = await db.fetchval(
         """
         INSERT INTO runtime.record_attempt AS a (consumer, topic, "partition", "offset", tries) VALUES ($1, $2, $3, $4, 1)
-        ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET tries = a.tries + 1
+        ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET tries = CASE WHEN $5 THEN a.failed ELSE a.tries END + 1
         RETURNING tries
         """,
         consumer,
         record.partition.topic,
         record.partition.number,
         record.offset,
+        anew,
     )
     return tries
+
+
+async def take_back(db: Connection, consumer: str, record: Record) -> None:
+    """The attempt ended in a transient error: it does not count, and neither do those that ended with their process before it."""
+    await _change_attempt(db, consumer, record, "tries = failed")
+
+
+async def attempt_failed(db: Connection, consumer: str, record: Record) -> None:
+    await _change_attempt(db, consumer, record, "failed = failed + 1")
+
+
+async def _change_attempt(db: Connection, consumer: str, record: Record, change: str) -> None:
+    await db.execute(
+        f"""
+        UPDATE runtime.record_attempt SET {change}
+        WHERE consumer = $1 AND topic = $2 AND "partition" = $3 AND "offset" = $4
+        """,
+        consumer,
+        record.partition.topic,
+        record.partition.number,
+        record.offset,
+    )
 
 
 async def end_record(db: Connection, consumer: str, record: Record) -> None:
@@ -110,9 +134,8 @@ async def enter_inbox(db: Connection, envelope: Envelope, record: Record, at: da
         ON CONFLICT (source, event_id) DO NOTHING
         RETURNING true
         """,
-        envelope.source,
-        envelope.id,
-        envelope.digest,
+        *envelope.key,
+        envelope.meaning,
         record.partition.topic,
         record.partition.number,
         record.offset,
@@ -122,11 +145,9 @@ async def enter_inbox(db: Connection, envelope: Envelope, record: Record, at: da
 
 
 async def same_content(db: Connection, envelope: Envelope) -> bool:
-    """Whether the event that took effect under this id said the same."""
-    digest = await db.fetchval(
-        "SELECT digest FROM runtime.inbox WHERE source = $1 AND event_id = $2", envelope.source, envelope.id
-    )
-    return bool(digest == envelope.digest)
+    """Whether the event that took effect under this id said the same. Rows of versions before have the digest of the bytes."""
+    digest = await db.fetchval("SELECT digest FROM runtime.inbox WHERE source = $1 AND event_id = $2", *envelope.key)
+    return digest in (envelope.meaning, envelope.digest)
 
 
 async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) -> None:
@@ -161,17 +182,32 @@ async def stored_offsets(db: Connection, consumer: str) -> dict[Partition, int]:
 
 
 async def park(
-    db: Connection, consumer: str, record: Record, reason: str, text: str, received_at: datetime, at: datetime
-) -> None:
-    """Parking again after a redrive that failed opens the same row with the newer reason."""
-    await db.execute(
+    db: Connection, consumer: str, record: Record, about: About, why: Unreadable, received_at: datetime, at: datetime
+) -> bool:
+    """Whether it is a new row: an open one that says the same under the same id counts its repeats. Parking a record again, after a
+    redrive that failed, opens its own row with the newer reason."""
+    fresh = await db.fetchval(
         """
-        INSERT INTO runtime.parked AS p (consumer, topic, "partition", "offset", key, value, header_names, header_values,
-            reason, text, received_at, parked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        WITH repeated AS (
+            UPDATE runtime.parked p SET times = p.times + 1, last_at = $11
+            WHERE p.parked_id = (
+                SELECT min(parked_id) FROM runtime.parked WHERE consumer = $1 AND fingerprint = $20 AND status = 'open'
+            ) AND NOT EXISTS (
+                SELECT FROM runtime.parked WHERE consumer = $1 AND topic = $2 AND "partition" = $3 AND "offset" = $4
+            )
+            RETURNING p.parked_id
+        )
+        INSERT INTO runtime.parked AS p (consumer, topic, "partition", "offset", key, value, header_names, header_name_bytes,
+            header_values, reason, text, received_at, parked_at, redrive_from, account_id, number, event_source, event_id, event_type,
+            event_time, fingerprint)
+        SELECT $1::text, $2::text, $3::int, $4::bigint, $5::bytea, $6::bytea, '{}', $7::bytea[], $8::bytea[], $9::text, $10::text,
+            $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint, $15::text, $16::text, $17::text, $18::text,
+            $19::timestamptz, $20::bytea
+        WHERE NOT EXISTS (SELECT FROM repeated)
         ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET
-            reason = excluded.reason, text = excluded.text, status = 'open'
+            reason = excluded.reason, text = excluded.text, redrive_from = excluded.redrive_from, status = 'open'
         WHERE p.status <> 'dismissed'
+        RETURNING p.xmax = 0
         """,
         consumer,
         record.partition.topic,
@@ -179,10 +215,38 @@ async def park(
         record.offset,
         record.key,
         record.value,
-        [name for name, _ in record.headers],
+        [name_bytes(name) for name, _ in record.headers],
         [value for _, value in record.headers],
-        reason,
-        text,
+        why.reason,
+        why.text,
         received_at,
         at,
+        why.redrive_from,
+        about.account_id,
+        about.number,
+        about.event_source,
+        about.event_id,
+        about.event_type,
+        about.event_time,
+        about.fingerprint,
     )
+    return fresh is True
+
+
+async def parks_in_a_row(db: Connection, consumer: str) -> int:
+    return await db.fetchval("SELECT parks FROM runtime.breaker WHERE consumer = $1", consumer) or 0
+
+
+async def count_park(db: Connection, consumer: str) -> int:
+    parks: int = await db.fetchval(
+        """
+        INSERT INTO runtime.breaker AS b (consumer, parks) VALUES ($1, 1)
+        ON CONFLICT (consumer) DO UPDATE SET parks = b.parks + 1 RETURNING parks
+        """,
+        consumer,
+    )
+    return parks
+
+
+async def end_row_of_parks(db: Connection, consumer: str) -> None:
+    await db.execute("UPDATE runtime.breaker SET parks = 0 WHERE consumer = $1", consumer)

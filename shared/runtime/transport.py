@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Headers = tuple[tuple[str, bytes | None], ...]
+"""A name that is not UTF-8 is text all the same, with its bytes as Python escapes them (`surrogateescape`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,20 @@ OnBatch = Callable[[Sequence[Record]], Awaitable[None]]
 OnAssigned = Callable[[Sequence[Assigned]], Awaitable[Mapping[Partition, int]]]
 """Told of new partitions, before any of their records. A transient error it raises is waited out; anything else makes the transport
 unhealthy. It answers with the offsets to seek to, for those that should not start at the committed one."""
+
+
+def name_bytes(name: str | bytes) -> bytes:
+    """The name of a header as it came, whatever it is."""
+    if isinstance(name, bytes):
+        return name
+    try:
+        return name.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogatepass")
+
+
+def name_text(name: bytes) -> str:
+    return name.decode(errors="surrogateescape")
 
 
 class NotDone(Exception):  # noqa: N818 - an outcome of a batch, not a defect

@@ -174,11 +174,7 @@ def _operations(runtime: Runtime) -> APIRouter:
     @router.post("/parked/{parked_id}/redrive")
     async def parked_redrive(parked_id: int, decision: Decision) -> dict[str, str]:
         try:
-            return {
-                "status": await parked.redrive(
-                    runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock
-                )
-            }
+            return await parked.redriven(runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock)
         except LookupError:
             raise _not_parked(parked_id) from None
 

@@ -1,115 +1,19 @@
 """The pipeline on real PostgreSQL: done, refused and ignored, transient errors, poison, attempts, parking and redrive."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import UUID
+from datetime import timedelta
 
 import asyncpg
 import pytest
-from asyncpg import Connection
 
-from shared.contracts.ledger import ReleaseReservation, ReservationReleased
-from shared.contracts.message import Message, Park, Unacceptable
+from shared.contracts.ledger import ReservationReleased
+from shared.contracts.message import Unacceptable
 from shared.runtime import outbox, parked
-from shared.runtime.clock import VirtualClock, uuid7_of
-from shared.runtime.database import Database
-from shared.runtime.envelope import write
-from shared.runtime.memory import MemoryLog, MemoryTransport
-from shared.runtime.service import Runtime, Service
+from shared.runtime.memory import MemoryTransport
+from shared.runtime.service import Runtime
 from shared.runtime.transport import NotDone, Outgoing, Partition, Record
-from tests.conftest import OpenDatabase
+from tests.support.counting import COMMANDS, NOW, Counting, Killed, Stand, headers_of
 
 pytestmark = pytest.mark.database
-
-NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
-COMMANDS = Partition("ledger.commands", 0)
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
-
-
-class Counting:
-    """A service whose effects can be counted: one row in `effect` for each handled message."""
-
-    def __init__(self) -> None:
-        self.problems: list[BaseException] = []
-        self.deadly: set[int] = set()
-
-    async def release(self, ask: ReleaseReservation, db: Connection, now: datetime) -> Sequence[Message | Park]:
-        await db.execute("INSERT INTO effect VALUES ($1, $2)", ask.request_id, now)
-        if ask.request_id in self.deadly:
-            raise Killed
-        if self.problems:
-            raise self.problems.pop(0)
-        return [
-            ReservationReleased(account_id=ask.account_id, request_id=ask.request_id, reservation_id=1, released_fen=1)
-        ]
-
-    async def releases(self, asks: list[ReleaseReservation], db: Connection, now: datetime) -> Sequence[Message | Park]:
-        for ask in asks:
-            if ask.request_id == 13:
-                raise ValueError("thirteen")
-            await db.execute("INSERT INTO effect VALUES ($1, $2)", ask.request_id, now)
-        return [Park(ask, "ODD", "odd numbers wait") for ask in asks if ask.request_id == 7]
-
-
-@pytest.fixture
-def migrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "counting"
-    folder.mkdir(exist_ok=True)
-    (folder / "001.sql").write_text("CREATE TABLE effect (request_id bigint, at timestamptz);", encoding="utf-8")
-    return folder
-
-
-class Stand:
-    """One running service on a log in memory, with a clock that stands still."""
-
-    def __init__(self, database: Database, service: Service) -> None:
-        self.clock = VirtualClock(NOW)
-        self.log = MemoryLog(partitions=1)
-        self.transport = MemoryTransport(self.log)
-        self.ids = iter(range(1, 1000))
-        self.database = database
-        self.runtime = Runtime(service, database, self.transport, self.clock, self.new_id, "1")
-        self.consumer = self.runtime.consumers["ledger.ledger.commands"]
-
-    def new_id(self) -> UUID:
-        return uuid7_of(0, next(self.ids))
-
-    def arrived(self, request_id: int, event: int = 0) -> Record:
-        message = ReleaseReservation(account_id=1, request_id=request_id)
-        return self.log.append(write(message, uuid7_of(1, event or request_id), "/kaipiao/invoicing", NOW, None))
-
-    async def effects(self) -> list[int]:
-        async with self.database.read() as db:
-            return [row[0] for row in await db.fetch("SELECT request_id FROM effect ORDER BY 1")]
-
-    async def one(self, query: str) -> object:
-        async with self.database.read() as db:
-            return await db.fetchval(query)
-
-    async def parked(self) -> list[tuple[int, str]]:
-        async with self.database.read() as db:
-            return [(one.offset, one.reason) for one in await parked.parked_records(db, "open")]
-
-
-@pytest.fixture
-async def counting() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-async def stand(open_database: OpenDatabase, migrations: Path, counting: Counting) -> Stand:
-    service = Service("ledger", migrations, handlers={ReleaseReservation: counting.release})
-    return Stand(await open_database(migrations), service)
-
-
-@pytest.fixture
-async def batch_stand(open_database: OpenDatabase, migrations: Path, counting: Counting) -> Stand:
-    service = Service("ledger", migrations, batches={"ledger.commands": counting.releases})
-    return Stand(await open_database(migrations), service)
 
 
 async def test_effect_inbox_outbox_and_offset_commit_together(stand: Stand) -> None:
@@ -208,13 +112,13 @@ async def test_a_transient_error_that_stays_hands_the_batch_back(stand: Stand, c
 
 POISON = {
     "no value": (None, (("ce_id", b"1"),)),
-    "not json": (b"{", (("ce_id", b"1"), ("ce_type", b"ReleaseReservation"), ("ce_source", b"/kaipiao/invoicing"))),
+    "not json": (b"{", headers_of("ReleaseReservation", source="/kaipiao/invoicing")),
     "no event": (b"{}", ()),
     "null header": (b"{}", (("ce_id", None), ("ce_type", b"ReleaseReservation"), ("ce_source", b"/kaipiao/invoicing"))),
     "binary header": (b"{}", (("ce_id", b"\xff"), ("ce_type", b"x"), ("ce_source", b"/kaipiao/invoicing"))),
     "breaks its contract": (
         b'{"account_id":0,"request_id":5}',
-        (("ce_id", b"1"), ("ce_type", b"ReleaseReservation"), ("ce_source", b"/kaipiao/invoicing")),
+        headers_of("ReleaseReservation", source="/kaipiao/invoicing"),
     ),
     "somebody else's source": (
         b'{"account_id":1,"request_id":5}',
@@ -241,7 +145,7 @@ async def test_poison_among_good_records_is_parked_and_the_good_take_effect(
 
 
 async def test_an_unknown_type_is_skipped_and_counted(stand: Stand) -> None:
-    headers = (("ce_id", b"1"), ("ce_type", b"Newer"), ("ce_source", b"/kaipiao/invoicing"))
+    headers = headers_of("Newer", source="/kaipiao/invoicing")
     await stand.consumer.on_batch([stand.log.append(Outgoing("ledger.commands", b"1", b"{}", headers))])
     assert await stand.one("SELECT skipped FROM runtime.consumer_offset") == 1
     assert await stand.parked() == []
