@@ -29,6 +29,14 @@ def kafka() -> Iterator[KafkaCluster]:
     cluster.stop()
 
 
+@pytest.fixture(scope="session")
+def own_kafka() -> Iterator[KafkaCluster]:
+    """One that a test may kill or stop."""
+    cluster = start_kafka()
+    yield cluster
+    cluster.stop()
+
+
 OpenDatabase = Callable[[Path], Awaitable[Database]]
 
 

@@ -300,7 +300,8 @@ def test_kafka_is_known_to_the_wire_port_and_the_test_clock_only() -> None:
         for path in tracked("shared/*.py", "services/*.py")
         if {m.split(".")[0] for m in imports(path)} & {"aiokafka", "faststream"}
     }
-    assert knowing == {"shared/runtime/kafka.py", "shared/runtime/shared_clock.py"}
+    port = {f"shared/runtime/{file}.py" for file in ("kafka", "kafka_reader", "kafka_records")}
+    assert knowing == {*port, "shared/runtime/shared_clock.py"}
 
 
 def test_every_public_function_of_the_domain_has_a_caller_in_services() -> None:

@@ -93,7 +93,12 @@ def _platform_log(url: str) -> list[Row]:
 
 async def read_topics(bootstrap: str) -> dict[str, list[Seen]]:
     """Everything the topics hold, from the first offset to the end as of now. Joins no group and commits nothing."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+    )
     await consumer.start()
     found: dict[str, list[Seen]] = {topic: [] for topic in TOPICS}
     try:

@@ -1,7 +1,8 @@
 """The one source of time and of new ids. Everything else is given `now` and never asks.
 
-Business time is wall time plus an offset that tests and demonstrations may move; leases, back-off and timeouts use real
-time, so that moving the business clock expires nothing. The simulation replaces both with a clock of its own.
+Business time is wall time plus an offset that tests and demonstrations may move. Leases and back-off use the database's clock, which
+all processes share, durations a monotonic one: moving the business clock, or a wrong wall clock, expires nothing. The simulation
+replaces all three with a clock of its own.
 """
 
 import asyncio
@@ -10,6 +11,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+from asyncpg import Connection
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
@@ -23,6 +28,15 @@ class Clock:
 
     def now(self) -> datetime:
         return self.real() + self.offset
+
+    def monotonic(self) -> float:
+        """Seconds, for durations: nobody sets this clock, and it never goes back."""
+        return time.monotonic()
+
+    async def lease_time(self, db: Connection) -> datetime:
+        """By which leases begin and end, and what is due is found: the database's clock, which all processes share."""
+        at: datetime = await db.fetchval("SELECT clock_timestamp()")
+        return at
 
     def jitter(self) -> float:
         """Between 0 and 1, to keep replicas from retrying in step."""
@@ -40,6 +54,12 @@ class VirtualClock(Clock):
         self._at = at
 
     def real(self) -> datetime:
+        return self._at
+
+    def monotonic(self) -> float:
+        return (self._at - EPOCH).total_seconds()
+
+    async def lease_time(self, db: Connection) -> datetime:  # noqa: ARG002
         return self._at
 
     def set(self, at: datetime) -> None:

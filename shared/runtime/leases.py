@@ -1,5 +1,6 @@
 """The one claim with a lease. A row that is due is taken by one worker at a time: until `lease_until` nobody else takes it, and each
-claim has an `epoch` of its own, by which the outcome of a holder that was overtaken is recognised.
+claim has an `epoch` of its own, by which the outcome of a holder that was overtaken is recognised. The runner asks the database what
+time it is (`Clock.lease_time`): wall clocks of processes differ.
 
 A leased table has the columns `due_at`, `lease_until`, `epoch` and `tries`. The store of its room puts these pieces into its statement.
 """
@@ -20,7 +21,7 @@ class Leased:
     """What a claim changes beside the lease, such as `next_step = 'query'`."""
 
     def select(self, at: str = "$1") -> str:
-        """The next due row, all of it, locked; rows that others have are passed over. `at`: the parameter with real time."""
+        """The next due row, all of it, locked; rows that others have are passed over. `at`: the parameter with the database's time."""
         return f"""
             SELECT t.* FROM {self.table} t
             WHERE ({self.due}) AND t.due_at <= {at} AND (t.lease_until IS NULL OR t.lease_until < {at})

@@ -1,11 +1,14 @@
-"""A service as a process: migrate, declare topics, serve HTTP, consume; stop within 25 seconds of SIGTERM."""
+"""A service as a process: migrate, declare topics, serve HTTP, consume; at SIGTERM stop, within STOP_SECONDS whatever happens."""
 
-import asyncio
-import contextlib
+import os
+import secrets
 import signal
+import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -13,18 +16,19 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from shared.runtime import heap, logs, migrations, tracing
+from shared.runtime import health, heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
-from shared.runtime.database import TRANSIENT_ERRORS, Database
+from shared.runtime.database import Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.roles import roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
-from shared.runtime.watchdog import Watchdog
+from shared.runtime.watchdog import Watchdog, end_process
 from shared.runtime.web import web_app
 
-STOP_SECONDS = 25
+HTTP_ENDS_SECONDS = 3
+SPANS_SECONDS = 2.0
 
 Build = Callable[[Settings], Service]
 log = structlog.get_logger()
@@ -38,24 +42,62 @@ def run(build: Build) -> None:
         for wrong in error.errors(include_url=False, include_input=False):
             sys.stderr.write(f"setting {'.'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
         raise SystemExit(78) from None
-    signal.signal(
-        signal.SIGTERM, lambda *_: None
-    )  # uvicorn ends gracefully, then raises the signal again: it has been obeyed
-    uvloop.run(_serve(build(settings), settings))
+    stopping = Deadline(settings.stop_seconds)
+    for each in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends gracefully, then raises it again: it has been obeyed
+        signal.signal(each, lambda *_: stopping.begin())
+    uvloop.run(_serve(build(settings), settings, stopping))
+    _leave()
 
 
-async def _serve(service: Service, settings: Settings) -> None:
-    logs.configure(service.name, settings.replica, settings.log_level)
-    tracing.configure(service.name, settings.replica, settings.otlp_endpoint)
+class Deadline:
+    """Of a graceful stop, counted from its beginning. A thread, so that it holds whatever the event loop waits for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self._seconds, end_process, ["the graceful stop took too long"])
+            self._timer.daemon = True
+            self._timer.start()
+
+
+class Server(uvicorn.Server):
+    """Tells the deadline when it is told to stop: uvicorn's handler of signals is in place of ours while it serves."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Deadline) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.begin()
+        super().handle_exit(sig, frame)
+
+
+def _leave() -> None:
+    """The exporter of traces would wait for an endpoint that hangs, and so would the interpreter's own end."""
+    flushing = threading.Thread(target=tracing.flush, daemon=True)
+    flushing.start()
+    flushing.join(SPANS_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(service: Service, settings: Settings, stopping: Deadline) -> None:
+    replica = settings.replica or f"{socket.gethostname()}-{secrets.token_hex(3)}"
+    logs.configure(service.name, replica, settings.log_level)
+    tracing.configure(service.name, replica, settings.otlp_endpoint)
     clock = Clock()
     dsn = settings.dsn(service.name)
-    await migrations.migrate(dsn, service.migrations, clock.real())
+    await migrations.migrate(dsn, service.migrations)
     await declare_topics(settings)
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]), settings.database_pool)
     transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
-    runtime = Runtime(service, database, transport, clock, uuid7, settings.replica, others)
+    runtime = Runtime(service, database, transport, clock, uuid7, replica, others)
     watchdog = Watchdog(runtime)
-    shared = SharedClock(settings, f"{service.name}-{settings.replica}", clock) if settings.clock == "test" else None
+    shared = SharedClock(settings, f"{service.name}-{replica}", clock) if settings.clock == "test" else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,15 +109,19 @@ async def _serve(service: Service, settings: Settings) -> None:
                 await stack.enter_async_context(resource)
             await runtime.start()
             stack.push_async_callback(runtime.stop)
-            looking = asyncio.create_task(watchdog.run())
-            tending = asyncio.create_task(_tend(dsn, clock))
+            stack.callback(watchdog.dependencies.close)
+            for work in (
+                watchdog.run(),
+                watchdog.dependencies.run(),
+                health.refresh_gauges(runtime),
+                health.tend_partitions(dsn, watchdog),
+            ):
+                runtime.spawn(work)
             heap.freeze()
+            watchdog.guard()
+            stack.callback(watchdog.release)
             log.info("started")
             yield
-            for task in (looking, tending):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
         log.info("stopped")
 
     app = web_app(runtime, settings.service_token.get_secret_value(), watchdog, f"Kaipiao {service.name}", shared)
@@ -87,17 +133,9 @@ async def _serve(service: Service, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         lifespan="on",
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=HTTP_ENDS_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, stopping)
     await server.serve()
     if not server.started:
         raise SystemExit(1)
-
-
-async def _tend(dsn: str, clock: Clock) -> None:
-    """Once an hour: day partitions of the outbox ahead of time, old ones dropped."""
-    while True:
-        await clock.pause(3600)
-        with contextlib.suppress(*TRANSIENT_ERRORS):
-            await migrations.tend(dsn, clock.real())

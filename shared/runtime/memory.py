@@ -4,7 +4,7 @@ holds the log says which consumer gets its next records, so that a simulation ca
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.runtime.transport import Assigned, NotDone, OnAssigned, OnBatch, Outgoing, Partition, Record
@@ -97,8 +97,17 @@ class MemoryTransport:
         for record in records:
             self.log.append(record)
 
-    def unhealthy(self) -> str | None:
+    async def reachable(self) -> bool:
+        return True
+
+    def unhealthy(self, possible_since: float = 0.0) -> str | None:  # noqa: ARG002
         return None
+
+    def broken(self, possible_since: float = 0.0) -> str | None:  # noqa: ARG002
+        return None
+
+    def lag(self) -> Mapping[tuple[str, str], int]:
+        return {}
 
     def assigned(self) -> bool:
         return self._started

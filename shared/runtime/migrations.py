@@ -13,10 +13,11 @@ from pathlib import Path
 import asyncpg
 from asyncpg import Connection
 
-from shared.runtime.outbox import tend_partitions
+from shared.runtime.partitions import days_ahead, tend_partitions
 from shared.runtime.roles import grant
 
 RUNTIME_SCHEMA = sorted(Path(__file__).parent.glob("schema*.sql"))
+CONNECT_SECONDS = 10.0
 LOCK = 0x6B616970  # one migrator at a time, whichever replica comes first
 APPEND_ONLY = re.compile(r"^-- append-only: (.+)$", re.MULTILINE)
 RENAMED = re.compile(r"^-- renamed: (\w+) -> (\w+)$", re.MULTILINE)
@@ -51,7 +52,7 @@ async def create_database(dsn: str) -> None:
         await db.close()
 
 
-async def migrate(dsn: str, folder: Path, today: datetime) -> list[str]:
+async def migrate(dsn: str, folder: Path, today: datetime | None = None) -> list[str]:
     """Bring one database up to date and give its roles their rights. Returns the names of the files applied now."""
     await create_database(dsn)
     db: Connection = await asyncpg.connect(dsn, server_settings={"lock_timeout": "120s"})
@@ -68,14 +69,20 @@ async def migrate(dsn: str, folder: Path, today: datetime) -> list[str]:
         await db.close()
 
 
-async def tend(dsn: str, today: datetime) -> None:
-    """What has to be done once a day while a service runs: partitions of the days to come, none of long ago."""
-    db = await asyncpg.connect(dsn)
+async def tend(dsn: str, today: datetime | None = None) -> int:
+    """What has to be done again and again while a service runs: partitions of the days to come, none of long ago.
+
+    Returns for how many days to come there are partitions.
+    """
+    db = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
     try:
-        await db.execute("SELECT pg_advisory_lock($1)", LOCK)
-        await tend_partitions(db, today)
+        if not await db.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+            return await days_ahead(
+                db, await db.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+            )  # another process is at it
+        return await tend_partitions(db, today)
     finally:
-        await db.close()
+        await db.close(timeout=CONNECT_SECONDS)
 
 
 async def pending(dsn: str, folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ The process (`main.py`), the simulation and the tests all build the same `Runtim
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
+import structlog
 from asyncpg import Connection
 
 from shared.contracts.message import Message
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
 
 I = TypeVar("I")  # noqa: E741 - the intent
 A = TypeVar("A")
+log = structlog.get_logger()
 REREAD_SECONDS = 0.25
 STEP_ENDS_SECONDS, CANCELLED_ENDS_SECONDS = 4.0, 2.0
-"""At a graceful end: how long workers have for the step they are at, and how long anything has to notice that it is cancelled."""
+CONSUMERS_END_SECONDS, RELAY_ENDS_SECONDS = 9.0, 5.5
+CLOSED_SECONDS, DATABASE_CLOSED_SECONDS = 2.0, 3.5
+"""At a graceful end: how long workers have for the step they are at, how long anything has to notice that it is cancelled, and how long
+consumers, the relay and connections have. All of it together fits into STOP_SECONDS, which is the deadline of the process."""
 
 Intent = Callable[[I, Connection, datetime], Awaitable[tuple[A, Sequence[Message]]]]
 
@@ -150,19 +155,35 @@ class Runtime:
 
     async def stop(self) -> None:
         """Consumers first, so that nothing new comes in; workers end the step they are at, else it is rolled back or its lease runs
-        out; then a last round of the relay. Whatever does not end is left behind: the process has 25 seconds."""
-        await self.transport.stop_consuming()
-        for runner in self.runners:
-            runner.stop()
-        self.outbox.committed()
-        await _ended(self._working, STEP_ENDS_SECONDS)
+        out; then a last round of the relay. Whatever does not end in its time is left behind, and the process ends all the same."""
+        self._stopping_workers()
+        await asyncio.gather(
+            _in_time(self.transport.stop_consuming(), CONSUMERS_END_SECONDS), _ended(self._working, STEP_ENDS_SECONDS)
+        )
         for task in (*self._tasks, *self._working):
             task.cancel()
         await _ended([*self._tasks, *self._working], CANCELLED_ENDS_SECONDS)
-        await self.relay.finish()
-        await self.transport.stop()
-        await self._answers.close()
-        await self.database.close()
+        await _in_time(self.relay.finish(), RELAY_ENDS_SECONDS)
+        await asyncio.gather(
+            _in_time(self.transport.stop(), CLOSED_SECONDS),
+            _in_time(self._answers.close(), CLOSED_SECONDS),
+            _in_time(self.database.close(), DATABASE_CLOSED_SECONDS),
+        )
+
+    def _stopping_workers(self) -> None:
+        for runner in self.runners:
+            runner.stop()
+        self.outbox.committed()
+
+
+async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """What takes longer is cancelled, and not waited for: it may be at a server that does not listen."""
+    task = asyncio.create_task(work)
+    if not (await asyncio.wait([task], timeout=seconds))[0]:
+        log.warning("left_behind", what=task.get_coro().__qualname__)  # type: ignore[union-attr]
+        task.cancel()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("ended_badly", what=task.get_coro().__qualname__, error=type(error).__name__)  # type: ignore[union-attr]
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:

@@ -24,7 +24,16 @@ class Settings(BaseSettings):
             description="test: business time is wall time plus what `kaipiao clock` says, for all processes together"
         ),
     ] = "system"
-    replica: Annotated[str, Field(description="name of this replica, unique among those of its service")] = "1"
+    replica: Annotated[
+        str,
+        Field(
+            description="name of this replica, unique among those of its service, kept over restarts; empty: each process makes one"
+        ),
+    ] = ""
+    stop_seconds: Annotated[
+        float,
+        Field(ge=5, le=600, description="how long a graceful stop may take in all; then the process ends as it is"),
+    ] = 25.0
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="least level written")] = (
         "INFO"
     )

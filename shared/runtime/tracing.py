@@ -31,6 +31,13 @@ def configure(service: str, replica: str, otlp_endpoint: str) -> None:
     trace.set_tracer_provider(provider)
 
 
+def flush() -> None:
+    """What was not sent yet. It may take as long as its receiver likes."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush()
+
+
 def traceparent() -> str | None:
     """The current context as a W3C `traceparent`, to be stored and continued elsewhere."""
     carrier: dict[str, str] = {}

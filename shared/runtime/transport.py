@@ -74,7 +74,9 @@ class NotDone(Exception):  # noqa: N818 - an outcome of a batch, not a defect
 
 
 class SendFailed(Exception):  # noqa: N818
-    """At least one record was not confirmed; all of them are sent again."""
+    """At least one record was not confirmed. The first `confirmed` of them were; all others are sent again."""
+
+    confirmed = 0
 
 
 class Transport(Protocol):
@@ -96,8 +98,20 @@ class Transport(Protocol):
         """Send in order and return when every record is confirmed; raise `SendFailed` otherwise."""
         ...
 
-    def unhealthy(self) -> str | None:
-        """Why this transport will not recover by itself, or None."""
+    async def reachable(self) -> bool:
+        """Whether the cluster answers; never takes long."""
+        ...
+
+    def unhealthy(self, possible_since: float = 0.0) -> str | None:
+        """What is not read or stands still, although work could be done since that moment; or None. Also what `broken` says."""
+        ...
+
+    def broken(self, possible_since: float = 0.0) -> str | None:
+        """Why this transport will not recover by itself, and a new process would; or None."""
+        ...
+
+    def lag(self) -> Mapping[tuple[str, str], int]:
+        """By consumer and topic: how many records are not settled."""
         ...
 
     def assigned(self) -> bool:

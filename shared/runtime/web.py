@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from shared.contracts.http.problem import ProblemView
-from shared.runtime import metrics, parked, tracing
+from shared.runtime import parked, tracing
 from shared.runtime.database import TRANSIENT_ERRORS
+from shared.runtime.health import health_routes
 from shared.runtime.parked import Parked, ParkedContent, Status
 from shared.runtime.service import Runtime
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
@@ -93,7 +93,7 @@ def web_app(
     for error in TRANSIENT_ERRORS:
         app.add_exception_handler(error, _away)
     app.add_exception_handler(Exception, _bug)
-    app.include_router(_health(runtime, watchdog))
+    app.include_router(health_routes(watchdog))
     app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
     app.include_router(_clock(runtime, shared_clock), dependencies=[service_token(token)], include_in_schema=False)
     if runtime.service.routes is not None:
@@ -101,53 +101,6 @@ def web_app(
     if runtime.service.public_routes is not None:
         app.include_router(runtime.service.public_routes(runtime))
     return app
-
-
-def _health(runtime: Runtime, watchdog: Watchdog) -> APIRouter:
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/livez")
-    async def livez() -> JSONResponse:
-        reason = watchdog.reason()
-        return JSONResponse({"live": reason is None, "reason": reason}, 200 if reason is None else 503)
-
-    @router.get("/readyz")
-    async def readyz() -> JSONResponse:
-        checks = {
-            "database": await _database_answers(runtime),
-            "kafka": runtime.transport.assigned(),
-            "migrations": True,
-        }
-        return JSONResponse(checks, 200 if all(checks.values()) else 503)
-
-    @router.get("/metrics")
-    async def show_metrics() -> PlainTextResponse:
-        await _look_at_tables(runtime)
-        return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return router
-
-
-async def _database_answers(runtime: Runtime) -> bool:
-    try:
-        async with runtime.read() as db:
-            return bool(await db.fetchval("SELECT true"))
-    except TRANSIENT_ERRORS:
-        return False
-
-
-async def _look_at_tables(runtime: Runtime) -> None:
-    async with runtime.read() as db:
-        unsent, age = await db.fetchrow(
-            """
-            SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float
-            FROM runtime.outbox WHERE sent_at IS NULL
-            """
-        ) or (0, 0.0)
-        open_count = await db.fetchval("SELECT count(*) FROM runtime.parked WHERE status = 'open'")
-    metrics.UNSENT.set(unsent)
-    metrics.UNSENT_AGE.set(age)
-    metrics.PARKED.set(open_count)
 
 
 class Decision(BaseModel):

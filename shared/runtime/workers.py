@@ -21,6 +21,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.database import TRANSIENT_ERRORS, Database, caused_by
 from shared.runtime.metrics import SET_ASIDE, WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
+from shared.runtime.progress import STANDSTILL_SECONDS, Progress
 
 OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
 """Pauses before an outcome is tried again after a transient error; then the lease runs out, and the outside is asked again."""
@@ -29,6 +30,8 @@ LOOK_PAUSE_SECONDS = 0.1
 
 SET_ASIDE_SECONDS = 60.0
 """How long a row rests whose job failed."""
+HUNG_SECONDS = 300.0
+"""Longer than any step may take: its call ends within its lease, its statements within their timeouts."""
 
 C = TypeVar("C")
 A = TypeVar("A")
@@ -38,7 +41,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Worker(Generic[C, A]):
-    """`claim` is given real time, which leases and back-off use, and business time; `outcome` is given business time.
+    """`claim` is given the database's time, which leases and back-off use, and business time; `outcome` is given business time.
 
     A claimed value may have a `traceparent`: the work then continues the trace of its cause.
     """
@@ -53,8 +56,8 @@ class Worker(Generic[C, A]):
 
 @dataclass(frozen=True)
 class Job(Generic[C]):
-    """`claim` locks the row and passes over those that others have. `set_aside` lets one rest until a moment of real time when its work
-    fails for another reason than a transient error, so that a bug that one row meets does not hold up all the others.
+    """`claim` locks the row and passes over those that others have. `set_aside` lets one rest, by the database's time, when its work fails
+    for another reason than a transient error, so that a bug that one row meets does not hold up all the others.
     """
 
     name: str
@@ -78,6 +81,19 @@ class Runner(ABC, Generic[W]):
         self._outbox = outbox
         self._clock = clock
         self._stopping = False
+        self.progress = Progress(clock.monotonic)
+
+    def unhealthy(self, possible_since: float = 0.0) -> str | None:
+        """Its rows fail one after the other, or the steps it is at do not end."""
+        still = self.progress.still_seconds(possible_since)
+        if still <= (STANDSTILL_SECONDS if self.progress.trouble else HUNG_SECONDS):
+            return None
+        why = self.progress.trouble or "a step does not end"
+        return f"worker {self.worker.name} has settled nothing for {still:.0f} s: {why}"
+
+    def broken(self, possible_since: float = 0.0) -> str | None:
+        """Only what a new process may mend: what fails here would fail there as well."""
+        return None if self.progress.trouble else self.unhealthy(possible_since)
 
     @abstractmethod
     async def step(self) -> bool:
@@ -91,11 +107,14 @@ class Runner(ABC, Generic[W]):
         while not self._stopping:
             try:
                 idle = 0.0 if await self.step() else self.worker.idle_seconds
+                self.progress.settled()
             except TRANSIENT_ERRORS as error:
                 log.warning("worker_waits", worker=self.worker.name, error=type(error).__name__)
+                self.progress.failed(error)
                 idle = 1.0
             except Exception as error:  # noqa: BLE001 - a bug in one row must not stop the others; this one comes again later
                 log.error("worker_failed", worker=self.worker.name, error=type(error).__name__)
+                self.progress.failed(error)
                 idle = 1.0
             if idle and not self._stopping:
                 await asyncio.sleep(LOOK_PAUSE_SECONDS)
@@ -113,7 +132,7 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
 
     async def claim(self) -> Any:  # noqa: ANN401 - whatever its worker claims
         async with self._database.transaction() as db:
-            return await self.worker.claim(db, self._clock.real(), self._clock.now())
+            return await self.worker.claim(db, await self._clock.lease_time(db), self._clock.now())
 
     async def call(self, claimed: Any) -> Any:  # noqa: ANN401
         with self._working("call", claimed):
@@ -151,7 +170,7 @@ class JobRunner(Runner[Job[Any]]):
         claimed = None
         try:
             async with self._database.transaction() as db:
-                claimed = await self.worker.claim(db, self._clock.real(), self._clock.now())
+                claimed = await self.worker.claim(db, await self._clock.lease_time(db), self._clock.now())
                 if claimed is None:
                     return False
                 with self._working("job", claimed), WORK_SECONDS.labels(self.worker.name, "done").time():
@@ -174,7 +193,8 @@ class JobRunner(Runner[Job[Any]]):
         SET_ASIDE.labels(self.worker.name).inc()
         with contextlib.suppress(*TRANSIENT_ERRORS):
             async with self._database.transaction() as db:
-                await self.worker.set_aside(claimed, db, self._clock.real() + timedelta(seconds=SET_ASIDE_SECONDS))
+                until = await self._clock.lease_time(db) + timedelta(seconds=SET_ASIDE_SECONDS)
+                await self.worker.set_aside(claimed, db, until)
 
 
 def runner_of(worker: AnyWorker, database: Database, outbox: Outbox, clock: Clock) -> WorkerRunner | JobRunner:

@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
 from shared.runtime.clock import Clock
-from shared.runtime.kafka import KafkaTransport, Patience
+from shared.runtime.kafka import KafkaTransport
+from shared.runtime.kafka_reader import Patience
 from shared.runtime.settings import Settings
 from shared.runtime.transport import Assigned, Headers, Outgoing, Partition, Record
 
@@ -52,6 +53,9 @@ class Ahead(Clock):
 
     def real(self) -> datetime:
         return super().real() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead.total_seconds()
 
 
 def never(_: Sequence[Record]) -> Exception | None:

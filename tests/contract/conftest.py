@@ -1,26 +1,19 @@
 """The broker that all tests share, one of our own that a test may kill, and a small service on the shared one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.contract.broker import Broker, broker_on
 from tests.contract.counting import COMMANDS, EVENTS, Deployment, migrations_in
 from tests.support.databases import Databases
-from tests.support.servers import KafkaCluster, start_kafka
+from tests.support.servers import KafkaCluster
 
 
 @pytest.fixture
 async def broker(kafka: KafkaCluster) -> AsyncIterator[Broker]:
     async with broker_on(kafka.bootstrap) as broker:
         yield broker
-
-
-@pytest.fixture(scope="session")
-def own_kafka() -> Iterator[KafkaCluster]:
-    cluster = start_kafka()
-    yield cluster
-    cluster.stop()
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ class Renamed:
         self.inner = inner
         self._name = name
         self.start, self.stop_consuming, self.stop = inner.start, inner.stop_consuming, inner.stop
-        self.unhealthy, self.assigned = inner.unhealthy, inner.assigned
+        self.unhealthy, self.broken, self.assigned = inner.unhealthy, inner.broken, inner.assigned
+        self.reachable, self.lag = inner.reachable, inner.lag
 
     def consume(self, group: str, topics: Sequence[str], on_batch: OnBatch, on_assigned: OnAssigned) -> None:
         async def batch(records: Sequence[Record]) -> None:

@@ -1,13 +1,22 @@
 """A consumer that will not recover by itself must be seen, and a healthy one left alone: aiokafka looks alive either way."""
 
 import asyncio
+import os
+import signal
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
-from shared.runtime.kafka import HEARTBEAT_LOST, STANDSTILL, KafkaTransport
+from shared.runtime.kafka import ASK_SECONDS, KafkaTransport
+from shared.runtime.kafka_reader import HEARTBEAT_LOST, HUNG_SECONDS
+from shared.runtime.progress import STANDSTILL_SECONDS
+from shared.runtime.transport import Assigned, NotDone, Partition
 from tests.contract.broker import Ahead, Broker, Handler, numbered, until
+from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
 
@@ -42,7 +51,8 @@ async def test_a_start_that_is_refused_is_told_and_nothing_is_read(broker: Broke
     await broker.reader(topic, other, group="meanwhile")
     await until(process.unhealthy, "it is told")
     await until(lambda: len(other.done) == 3, "somebody else reads it all")
-    assert process.unhealthy() == "reading cannot start: LookupError: the log has shrunk"
+    assert process.unhealthy() == f"{topic}/0 is not read: reading cannot start: LookupError: the log has shrunk"
+    assert process.broken() is None, "a new process would not read it either"
     assert not process.assigned()
     assert refused.given == []
     assert await broker.committed() == {}
@@ -58,7 +68,8 @@ async def test_a_heartbeat_that_ended_is_told_after_a_while(broker: Broker) -> N
     assert process.unhealthy() is None
     clock.ahead += HEARTBEAT_LOST
     await until(process.unhealthy, "it is told")
-    assert process.unhealthy() == "a consumer's heartbeat has stopped"
+    assert process.unhealthy() == process.broken() == "a consumer's heartbeat has stopped"
+    assert process.unhealthy(possible_since=clock.monotonic()) is None, "the broker was away all the time"
 
 
 @pytest.mark.parametrize("task", ["_coordination_task", "_fetch_task"])
@@ -83,11 +94,101 @@ async def test_a_standstill_is_told_and_forgotten_when_reading_goes_on(broker: B
     await broker.write(topic, numbered(1))
     await until(lambda: _is_behind(process, topic), "there is more to read")
     assert process.unhealthy() is None
-    clock.ahead += STANDSTILL + A_SECOND
-    assert process.unhealthy() == "a consumer has records to read and has read none"
+    clock.ahead += timedelta(seconds=STANDSTILL_SECONDS) + A_SECOND
+    told = process.unhealthy()
+    assert told is not None
+    assert told.startswith(f"{topic}/0 stands still at offset ")
+    assert told.endswith(" s: its records are in work")
+    assert process.unhealthy(possible_since=clock.monotonic()) is None, "nothing could be done all the time"
+    assert process.broken() is None, "it may take long"
+    clock.ahead += timedelta(seconds=HUNG_SECONDS)
+    assert process.broken() == process.unhealthy()
     handler.gate.set()
     await until(lambda: len(handler.done) == 2, "reading goes on")
     await until(lambda: process.unhealthy() is None, "all is well")
+
+
+@pytest.mark.parametrize("problem", [KeyError("a bug"), NotDone()], ids=["bug", "handed back"])
+async def test_a_partition_that_stands_still_is_named_although_others_go_on(broker: Broker, problem: Exception) -> None:
+    topic, clock = await broker.topic(3), Ahead()
+    handler = Handler(fails=lambda records: problem if b"bad" in [record.value for record in records] else None)
+    for number in range(3):
+        await broker.write(topic, numbered(2), number)
+    process = await broker.reader(topic, handler, clock=clock)
+    await until(lambda: len(handler.done) == 6, "all is read")
+    await broker.write(topic, [b"bad"], 1)
+    await until(lambda: any(batch[0].value == b"bad" for batch in handler.given), "it is met")
+    for round_ in range(3):
+        for number in (0, 2):
+            await broker.write(topic, numbered(5), number)
+        await until(lambda count=6 + 10 * (round_ + 1): len(handler.done) >= count, "the others go on")  # type: ignore[misc]
+        clock.ahead += timedelta(seconds=STANDSTILL_SECONDS / 2)
+    told = process.unhealthy()
+    assert told is not None
+    assert told.startswith(f"{topic}/1 stands still at offset 2 for ")
+    assert told.endswith(f": {type(problem).__name__}")
+    assert process.broken() is None, "its records would fail in a new process as well"
+    assert await process.reachable()
+    assert sum(process.lag().values()) == 1
+    handler.fails = lambda _: None
+    await until(lambda: broker.has_committed({0: 17, 1: 3, 2: 17}), "all is committed in the end")
+    assert process.unhealthy() is None
+
+
+async def test_one_partition_that_cannot_start_leaves_the_others_alone(broker: Broker) -> None:
+    topic, handler = await broker.topic(3), OneGap()
+    for number in range(3):
+        await broker.write(topic, numbered(2), number)
+    process = await broker.reader(topic, handler)
+    await until(lambda: len(handler.done) == 4, "the others are read")
+    assert {record.partition.number for record in handler.done} == {0, 2}
+    assert process.unhealthy() == f"{topic}/1 is not read: reading cannot start: LookupError: the log has shrunk"
+    assert (process.broken(), process.assigned()) == (None, True)
+
+
+async def test_records_deleted_while_we_stand_before_them_are_not_passed_over(broker: Broker) -> None:
+    topic, handler = await broker.topic(2), Handler()
+    for number in range(2):
+        await broker.write(topic, numbered(2), number)
+    process = await broker.reader(topic, handler)
+    await until(lambda: broker.has_committed({0: 2, 1: 2}), "all is read")
+    handler.fails = lambda records: KeyError() if b"bad" in [record.value for record in records] else None
+    await broker.write(topic, [b"bad", b"bad"], 1)
+    await until(lambda: handler.given[-1][0].value == b"bad", "it is met")
+    await broker.admin.delete_records({TopicPartition(topic, 1): RecordsToDelete(before_offset=4)})
+    await broker.write(topic, [b"after"], 1)
+    handler.fails = lambda _: None
+    await until(lambda: "is not read" in (process.unhealthy() or ""), "it is told")
+    assert (
+        process.unhealthy()
+        == f"{topic}/1 is not read: we stand at 2, and what lies before 4 was deleted before it was read"
+    )
+    await broker.write(topic, numbered(1), 0)
+    await until(lambda: broker.has_committed({0: 3, 1: 2}), "the other goes on")
+
+
+async def test_a_broker_that_does_not_answer_is_told_in_time_and_seen_again(
+    own_kafka: KafkaCluster, own_broker: Broker
+) -> None:
+    topic = await own_broker.topic()
+    process = await own_broker.reader(topic, Handler())
+    assert await process.reachable()
+    (pid,) = own_kafka.pids.values()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert not await process.reachable()
+        assert time.monotonic() - began < ASK_SECONDS + 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await until(process.reachable, "it answers again")
+
+
+class OneGap(Handler):
+    async def on_assigned(self, assigned: Sequence[Assigned]) -> dict[Partition, int]:
+        if any(one.partition.number == 1 for one in assigned):
+            raise LookupError("the log has shrunk")
+        return await super().on_assigned(assigned)
 
 
 def _is_behind(process: KafkaTransport, topic: str) -> bool:

@@ -7,7 +7,8 @@ import uvloop
 from faststream import AckPolicy
 from faststream.kafka.subscriber.usecase import BatchSubscriber
 
-from shared.runtime.kafka import KafkaTransport, Patience
+from shared.runtime.kafka import KafkaTransport
+from shared.runtime.kafka_reader import Patience
 from tests.contract.broker import Broker, Handler, broker_on, numbered, outgoing, until
 from tests.support.servers import KafkaCluster
 
@@ -26,7 +27,7 @@ async def test_the_reader_is_told_everything_that_keeps_messages(broker: Broker)
     subscriber = subscriber_of(transport)
     assert subscriber.ack_policy is AckPolicy.NACK_ON_ERROR
     assert subscriber._no_reply is True
-    assert subscriber._outer_config.graceful_timeout == 15
+    assert subscriber._outer_config.graceful_timeout == 8
     assert subscriber._outer_config.allow_auto_create_topics is False
     assert subscriber._outer_config.consumer_only is True
     consumer = subscriber.consumer
@@ -34,6 +35,7 @@ async def test_the_reader_is_told_everything_that_keeps_messages(broker: Broker)
     coordinator = consumer._coordinator
     assert consumer._enable_auto_commit is False
     assert consumer._auto_offset_reset == "earliest"
+    assert consumer._isolation_level == "read_committed"
     assert consumer._max_partition_fetch_bytes == 4 * 1024 * 1024
     assert (coordinator.group_id, coordinator._group_instance_id) == (broker.group(), f"{broker.group()}-7")
     assert (coordinator._session_timeout_ms, coordinator._heartbeat_interval_ms) == (30_000, 5_000)

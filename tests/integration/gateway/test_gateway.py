@@ -11,7 +11,7 @@ from tests.support.edge import PDF, PDF_HEADERS, TOKEN, Gateway
 pytestmark = pytest.mark.database
 
 PARTS = ("number", "form", "request_id", "credit_note_id", "parked_id")
-OPEN_TO_ALL = {"/livez", "/readyz", "/metrics", "/openapi.json"}
+OPEN_TO_ALL = {"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"}
 NOT_A_KEY = [
     {},
     {"Authorization": "Bearer kp_wrong"},

@@ -1,13 +1,22 @@
 """The claim with a lease on real PostgreSQL: one holder at a time, the oldest first, nothing that is not due."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from asyncpg import Connection
 
+from shared.contracts.message import Message
 from shared.domain.calendar import SHANGHAI
+from shared.runtime import leases
+from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.leases import Leased
+from shared.runtime.memory import MemoryLog, MemoryTransport
+from shared.runtime.service import Runtime, Service
+from shared.runtime.workers import AnyWorker, Job, Worker
 from tests.conftest import OpenDatabase
 
 pytestmark = pytest.mark.database
@@ -68,3 +77,39 @@ async def test_a_row_that_somebody_is_taking_is_passed_over(database: Database) 
         other = await claim(database, NOW)
         assert other is not None
         assert other[0] == 2
+
+
+class Wrong(Clock):
+    """A process whose wall clock is an hour ahead."""
+
+    def real(self) -> datetime:
+        return super().real() + timedelta(hours=1)
+
+
+async def test_a_worker_takes_leases_by_the_clock_of_the_database_whatever_its_own_says(
+    database: Database, tmp_path: Path
+) -> None:
+    given: list[datetime] = []
+
+    async def claim_due(_: Connection, at: datetime, __: datetime) -> None:
+        given.append(at)
+
+    async def nothing(*_: object) -> Sequence[Message]:
+        return []
+
+    workers: list[AnyWorker] = [Worker("call", claim_due, nothing, nothing), Job("job", claim_due, nothing)]
+    service = Service("ledger", tmp_path, workers=workers)
+    runtime = Runtime(service, database, MemoryTransport(MemoryLog()), Wrong(), uuid7, "1")
+    assert [await runner.step() for runner in runtime.runners] == [False, False]
+    async with database.read() as db:
+        now = await db.fetchval("SELECT clock_timestamp()")
+    assert [abs(at - now) < timedelta(minutes=1) for at in given] == [True, True]
+
+
+def test_nobody_in_the_runtime_gives_a_wall_clock_to_a_lease() -> None:
+    """`Clock.real` is for people to read; what may ask for it is named."""
+    folder = Path(leases.__file__).parent
+    asking = {
+        file.name for file in folder.glob("*.py") if re.search(r"clock\.real\(|datetime\.now\(", file.read_text())
+    }
+    assert asking - {"clock.py", "handling.py"} == {"parked.py", "shared_clock.py", "watchdog.py"}

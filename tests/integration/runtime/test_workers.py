@@ -16,8 +16,10 @@ from shared.runtime import workers
 from shared.runtime.clock import Clock, VirtualClock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
+from shared.runtime.outbox import Outbox
+from shared.runtime.progress import STANDSTILL_SECONDS
 from shared.runtime.service import Runtime, Service
-from shared.runtime.workers import AnyWorker, Job, JobRunner, Worker
+from shared.runtime.workers import AnyWorker, Job, JobRunner, Worker, WorkerRunner
 from tests.conftest import OpenDatabase
 
 pytestmark = pytest.mark.database
@@ -195,3 +197,44 @@ async def test_a_connection_that_was_never_given_back_is_not_waited_for(
     await database.close()
     with pytest.raises(InterfaceError):
         await kept.fetchval("SELECT 1")
+
+
+async def test_a_worker_whose_rows_all_fail_says_so_after_a_minute(database: Database) -> None:
+    calling, clock, failed = Calling(), Moved(), asyncio.Event()
+
+    async def call(_: int) -> str:
+        failed.set()
+        raise KeyError("a bug")
+
+    worker = Worker("call", calling.claim, call, calling.outcome, concurrency=1)
+    runner = WorkerRunner(worker, database, Outbox("ledger", clock, uuid7), clock)
+    working = asyncio.create_task(runner.run(asyncio.Event()))
+    await asyncio.wait_for(failed.wait(), 5)
+    await asyncio.sleep(0)
+    assert runner.unhealthy() is None
+    clock.later += STANDSTILL_SECONDS
+    assert str(runner.unhealthy()).startswith("worker call has settled nothing for 60 s: KeyError")
+    assert runner.unhealthy(possible_since=clock.monotonic()) is None, "the database was away all the time"
+    clock.later += workers.HUNG_SECONDS
+    assert runner.broken() is None, "they would fail in a new process as well"
+    working.cancel()
+
+
+async def test_a_call_that_does_not_end_is_ended_with_its_process(database: Database) -> None:
+    calling, clock = Calling(), Moved()
+    worker = Worker("call", calling.claim, calling.call, calling.outcome, concurrency=1)
+    runner = WorkerRunner(worker, database, Outbox("ledger", clock, uuid7), clock)
+    working = asyncio.create_task(runner.run(asyncio.Event()))
+    await calling.called.wait()
+    clock.later += workers.HUNG_SECONDS - 1
+    assert runner.broken() is None
+    clock.later += 2
+    assert str(runner.broken()).endswith(": a step does not end")
+    working.cancel()
+
+
+class Moved(Clock):
+    later = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.later
