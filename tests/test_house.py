@@ -264,7 +264,7 @@ def test_kafka_is_known_to_the_wire_port_and_the_test_clock_only() -> None:
         for path in tracked("shared/*.py", "services/*.py")
         if {m.split(".")[0] for m in imports(path)} & {"aiokafka", "faststream"}
     }
-    assert knowing == {"shared/runtime/kafka.py", "shared/runtime/shared_clock.py"}
+    assert knowing == {f"shared/runtime/{one}.py" for one in ("kafka", "security", "shared_clock")}
 
 
 def test_every_public_function_of_the_domain_has_a_caller_in_services() -> None:

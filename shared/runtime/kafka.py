@@ -25,6 +25,7 @@ from faststream.kafka.message import KafkaAckableMessage
 from shared.contracts.topics import TOPICS
 from shared.runtime.clock import Clock
 from shared.runtime.database import TRANSIENT_ERRORS
+from shared.runtime.security import broker_security, kafka_security
 from shared.runtime.settings import Settings
 from shared.runtime.transport import Assigned, NotDone, OnAssigned, OnBatch, Outgoing, Partition, Record, SendFailed
 
@@ -75,6 +76,7 @@ class KafkaTransport:
             metadata_max_age_ms=METADATA_AGE_MS,
             apply_types=False,  # it would validate and copy every batch
             logger=None,  # its log would hold exception texts and keys
+            security=broker_security(settings),
         )
 
     def consume(self, group: str, topics: Sequence[str], on_batch: OnBatch, on_assigned: OnAssigned) -> None:
@@ -149,6 +151,7 @@ class KafkaTransport:
             request_timeout_ms=SEND_REQUEST_MS,
             max_request_size=REQUEST_BYTES_MAX,
             metadata_max_age_ms=METADATA_AGE_MS,
+            **kafka_security(self._settings),
         )
         try:
             await self._sender.start()
@@ -330,7 +333,7 @@ async def declare_topics(settings: Settings) -> None:
     has said that it is made, and a consumer that comes between would not look again for half a minute. An existing topic is left as its
     operators want it.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_security(settings))
     try:
         await admin.start()
         existing = set(await admin.list_topics())

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from shared.runtime import heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import TRANSIENT_ERRORS, Database
+from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
-from shared.runtime.roles import roles_of
+from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
@@ -25,6 +26,7 @@ from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 
 STOP_SECONDS = 25
+WRONG_SETTING = 78
 
 Build = Callable[[Settings], Service]
 log = structlog.get_logger()
@@ -33,11 +35,13 @@ log = structlog.get_logger()
 def run(build: Build) -> None:
     """The body of `python -m services.<name>`."""
     try:
-        settings = Settings()
+        settings = Settings(kaipiao_service=build.__module__.split(".")[-2])
     except ValidationError as error:
         for wrong in error.errors(include_url=False, include_input=False):
-            sys.stderr.write(f"setting {'.'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
-        raise SystemExit(78) from None
+            name, text = ".".join(map(str, wrong["loc"])).upper(), wrong["msg"].removeprefix("Value error, ")
+            for line in text.splitlines() if not name else [f"{name}: {text}"]:
+                sys.stderr.write(f"setting {line}\n")
+        raise SystemExit(WRONG_SETTING) from None
     signal.signal(
         signal.SIGTERM, lambda *_: None
     )  # uvicorn ends gracefully, then raises the signal again: it has been obeyed
@@ -48,10 +52,11 @@ async def _serve(service: Service, settings: Settings) -> None:
     logs.configure(service.name, settings.replica, settings.log_level)
     tracing.configure(service.name, settings.replica, settings.otlp_endpoint)
     clock = Clock()
-    dsn = settings.dsn(service.name)
-    await migrations.migrate(dsn, service.migrations, clock.real())
+    dsn, owner_dsn = settings.dsn(service.name), settings.migration_dsn(service.name)
+    await migrations.migrate(owner_dsn, service.migrations, clock.real())
     await declare_topics(settings)
-    database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]), settings.database_pool)
+    database = await Database.open(dsn, roles_of(name_of(dsn)), settings.pools)
+    await _refuse_powers(database, settings)
     runtime = Runtime(service, database, KafkaTransport(settings, service.name, clock), clock, uuid7, settings.replica)
     watchdog = Watchdog(runtime)
     shared = SharedClock(settings, f"{service.name}-{settings.replica}", clock) if settings.clock == "test" else None
@@ -67,7 +72,7 @@ async def _serve(service: Service, settings: Settings) -> None:
             await runtime.start()
             stack.push_async_callback(runtime.stop)
             looking = asyncio.create_task(watchdog.run())
-            tending = asyncio.create_task(_tend(dsn, clock))
+            tending = asyncio.create_task(_tend(owner_dsn, clock))
             heap.freeze()
             log.info("started")
             yield
@@ -92,6 +97,17 @@ async def _serve(service: Service, settings: Settings) -> None:
     await server.serve()
     if not server.started:
         raise SystemExit(1)
+
+
+async def _refuse_powers(database: Database, settings: Settings) -> None:
+    """In production a service may not run as somebody to whom roles and row-level security mean nothing."""
+    if settings.environment == "production":
+        async with database.read() as db:
+            found = await powers(db)
+        if found:
+            said = f"its login has {', '.join(found)}; set it to the login that `python -m deploy.logins` makes"
+            sys.stderr.write(f"setting DATABASE_URL: {said}\n")
+            raise SystemExit(WRONG_SETTING)
 
 
 async def _tend(dsn: str, clock: Clock) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import asyncpg
 from asyncpg import Connection
 
+from shared.runtime.database import connect, create_database
 from shared.runtime.outbox import tend_partitions
 from shared.runtime.roles import grant
 
@@ -34,27 +34,10 @@ class MigrationRefused(Exception):  # noqa: N818 - the database and the files di
     pass
 
 
-async def create_database(dsn: str) -> None:
-    """Make the database unless it is there. Two processes may try at once."""
-    server, _, name = dsn.rpartition("/")
-    try:
-        db = await asyncpg.connect(dsn)
-    except asyncpg.InvalidCatalogNameError:
-        db = await asyncpg.connect(f"{server}/postgres")
-        try:
-            await db.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-            pass
-        finally:
-            await db.close()
-    else:
-        await db.close()
-
-
 async def migrate(dsn: str, folder: Path, today: datetime) -> list[str]:
     """Bring one database up to date and give its roles their rights. Returns the names of the files applied now."""
     await create_database(dsn)
-    db: Connection = await asyncpg.connect(dsn, server_settings={"lock_timeout": "120s"})
+    db = await connect(dsn, server_settings={"lock_timeout": "120s"})
     try:
         await db.execute("SELECT pg_advisory_lock($1)", LOCK)
         await db.execute(CREATE_TABLE)
@@ -70,7 +53,7 @@ async def migrate(dsn: str, folder: Path, today: datetime) -> list[str]:
 
 async def tend(dsn: str, today: datetime) -> None:
     """What has to be done once a day while a service runs: partitions of the days to come, none of long ago."""
-    db = await asyncpg.connect(dsn)
+    db = await connect(dsn)
     try:
         await db.execute("SELECT pg_advisory_lock($1)", LOCK)
         await tend_partitions(db, today)
@@ -80,7 +63,7 @@ async def tend(dsn: str, today: datetime) -> None:
 
 async def pending(dsn: str, folder: Path) -> list[str]:
     """The files not applied yet: readiness asks."""
-    db = await asyncpg.connect(dsn)
+    db = await connect(dsn)
     try:
         done = {row["name"] for row in await db.fetch("SELECT name FROM migration.applied")}
     finally:
