@@ -301,7 +301,7 @@ def test_kafka_is_known_to_the_wire_port_and_the_test_clock_only() -> None:
         if {m.split(".")[0] for m in imports(path)} & {"aiokafka", "faststream"}
     }
     port = {f"shared/runtime/{file}.py" for file in ("kafka", "kafka_reader", "kafka_records")}
-    assert knowing == {*port, "shared/runtime/shared_clock.py"}
+    assert knowing == {*port, "shared/runtime/security.py", "shared/runtime/shared_clock.py"}
 
 
 def test_every_public_function_of_the_domain_has_a_caller_in_services() -> None:

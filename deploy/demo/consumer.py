@@ -3,15 +3,20 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
+from deploy.demo.kafka_login import OPEN, kafka_login
 
-async def issued_invoices(bootstrap: str, group: str) -> AsyncIterator[dict[str, Any]]:
+
+async def issued_invoices(
+    bootstrap: str, group: str, security: Mapping[str, Any] = OPEN
+) -> AsyncIterator[dict[str, Any]]:
+    """`security`: TLS and login, as the client takes them."""
     consumer = AIOKafkaConsumer(
-        "invoicing.events", bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest"
+        "invoicing.events", bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", **security
     )
     seen: set[tuple[bytes, bytes]] = set()  # a real one keeps this beside its books, in the same transaction
     async with consumer:
@@ -24,7 +29,7 @@ async def issued_invoices(bootstrap: str, group: str) -> AsyncIterator[dict[str,
 
 
 async def main() -> None:
-    async for invoice in issued_invoices(os.environ["KAFKA_BOOTSTRAP"], "finance-example"):
+    async for invoice in issued_invoices(os.environ["KAFKA_BOOTSTRAP"], "finance-example", kafka_login("FINANCE_")):
         print(invoice["number"], invoice["legal_entity"], invoice["gross_fen"])
 
 

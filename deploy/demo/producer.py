@@ -4,14 +4,18 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from deploy.demo.kafka_login import OPEN, kafka_login
 
-async def publish(bootstrap: str, topic: str, lines: Iterable[str]) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+
+async def publish(bootstrap: str, topic: str, lines: Iterable[str], security: Mapping[str, Any] = OPEN) -> None:
+    """`security`: TLS and login, as the client takes them."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, **security)
     async with producer:
         for line in lines:
             headers = [("content-type", b"application/cloudevents+json")]
@@ -27,4 +31,5 @@ def key_of(line: str) -> bytes:
 
 
 if __name__ == "__main__":
-    asyncio.run(publish(os.environ["KAFKA_BOOTSTRAP"], sys.argv[2], Path(sys.argv[1]).read_text("utf-8").splitlines()))
+    events = Path(sys.argv[1]).read_text("utf-8").splitlines()
+    asyncio.run(publish(os.environ["KAFKA_BOOTSTRAP"], sys.argv[2], events, kafka_login()))

@@ -10,6 +10,7 @@ from typing import Any
 
 from deploy.demo.client import Customer, Expectation, Operator, eventually
 from deploy.demo.consumer import issued_invoices
+from deploy.demo.kafka_login import kafka_login
 from deploy.demo.producer import publish
 
 HERE = Path(__file__).parent
@@ -78,8 +79,8 @@ def _of_run(line: str, run: int) -> str:
 
 async def _publish(story: Story) -> None:
     bootstrap = os.environ["KAFKA_BOOTSTRAP"]
-    await publish(bootstrap, "account.events", events("accounts.jsonl", story.run))
-    await publish(bootstrap, "billing.events", events("billing.jsonl", story.run))
+    await publish(bootstrap, "account.events", events("accounts.jsonl", story.run), kafka_login())
+    await publish(bootstrap, "billing.events", events("billing.jsonl", story.run), kafka_login())
 
 
 async def _sign_in(story: Story) -> None:
@@ -238,7 +239,8 @@ async def _downstream(story: Story) -> None:
     }
     story.downstream = len(numbers)
     async with asyncio.timeout(60):
-        async for invoice in issued_invoices(os.environ["KAFKA_BOOTSTRAP"], f"finance-demo-{story.run}"):
+        group = f"finance-demo-{story.run}"
+        async for invoice in issued_invoices(os.environ["KAFKA_BOOTSTRAP"], group, kafka_login("FINANCE_")):
             numbers.discard(invoice["number"])
             if not numbers:
                 return

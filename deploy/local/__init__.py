@@ -13,6 +13,8 @@ kafka/         Kafka from its jars: one node or three
 ports.py       the usual port, or the next free one
 folders.py     where things are kept: state, cache, logs
 keys.py        secrets of this checkout
+secure.py      SECURE=1: certificates, and who logs in at Kafka
+acls.py        SECURE=1: topics, and who may read and write which
 notes.py       var/endpoints.json, and who is running
 web.py         does an address answer?
 """

@@ -89,7 +89,7 @@ def clean_data(environ: Mapping[str, str]) -> int:
 
 def _states(environ: Mapping[str, str]) -> list[Path]:
     state = folders.state_folder(environ)
-    return [state, *state.parent.glob(f"{state.name}-*-nodes")]
+    return [state, *(state.parent.glob(f"{state.name}-*-nodes")), *state.parent.glob(f"{state.name}-secure")]
 
 
 def missing(environ: Mapping[str, str]) -> int:

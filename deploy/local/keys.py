@@ -1,6 +1,7 @@
 """Secrets of this checkout's stack: made once, kept in a file only its owner can read."""
 
 import base64
+import hmac
 import json
 import os
 import secrets
@@ -16,6 +17,10 @@ class Keys:
     sealing_key: str
     database_password: str
     tax_platform_secret: str
+
+    def password_of(self, login: str) -> str:
+        """Of a login that the launcher makes, in PostgreSQL or Kafka; kept nowhere, and the same at each start."""
+        return hmac.new(self.database_password.encode(), login.encode(), "sha256").hexdigest()
 
 
 def load(folder: Path) -> Keys:

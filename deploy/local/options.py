@@ -24,6 +24,7 @@ class Options:
     postgres_port: int | None
     kafka_port: int | None
     smtp_port: int | None
+    secure: bool = False
 
     @property
     def database_url(self) -> str:
@@ -50,7 +51,16 @@ def read(checkout: Path, environ: Mapping[str, str] = os.environ) -> Options:
         postgres_port=_number(merged, "POSTGRES_PORT", 1, 65535),
         kafka_port=_number(merged, "KAFKA_PORT", 1, 65535),
         smtp_port=_number(merged, "SMTP_PORT", 1, 65535),
+        secure=_secure(merged),
     )
+
+
+def _secure(environ: Mapping[str, str]) -> bool:
+    asked = environ.get("SECURE", "").lower() in YES
+    if asked and (environ.get("DATABASE_URL") or environ.get("KAFKA_BOOTSTRAP")):
+        message = "SECURE=1 is for servers that are started here: leave out DATABASE_URL and KAFKA_BOOTSTRAP, or SECURE"
+        raise CannotStartError(message)
+    return asked
 
 
 def dotenv(path: Path) -> dict[str, str]:

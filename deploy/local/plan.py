@@ -1,15 +1,18 @@
 """What runs: every program of the stack with its port and its settings. Nothing here starts anything."""
 
+import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.keys import Keys
 from deploy.local.options import Options
 from deploy.local.ports import LOOPBACK, Ports
 from deploy.local.process import Command
+from deploy.local.secure import ADMIN, KAFKA_LOGINS, kafka_settings
+from shared.runtime.dsn import database_of, name_of, with_login
+from shared.runtime.programs import may_know
 
 SERVICE_PORTS = {"title": 8101, "ledger": 8102, "invoicing": 8103, "notification": 8104}
 GATEWAY_PORT = 8080
@@ -26,6 +29,7 @@ DATABASES = (*SERVICE_PORTS, "gateway")
 # Few arenas keep a process small, logs are written as they come, and compiled modules halve every later start.
 SMALL_PYTHON = {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 MAY_BE_SAID = (
+    "MIGRATION_URL",
     "ENVIRONMENT",
     "CLOCK",
     "TOPIC_REPLICATION",
@@ -46,6 +50,7 @@ NOT_INHERITED = {
     "REPLICAS",
     "RUN_EXIT",
     "DETACH",
+    "SECURE",
     "MAKEFLAGS",
     "MFLAGS",
     "MAKELEVEL",
@@ -69,10 +74,23 @@ class Plan:
     shared: Mapping[str, str]
     sandbox: tuple[Planned, ...]
     services: tuple[Planned, ...]
+    kafka_logins: Mapping[str, str] = field(default_factory=dict)
+    """Of whoever stands outside, with SECURE=1: upstream, finance, and the operator who reads everything."""
 
 
-def make(options: Options, keys: Keys, state: Path, database_url: str, kafka_bootstrap: str, ports: Ports) -> Plan:
-    """Chooses ports in a fixed order, so that a machine with nothing else on it gets the usual ones."""
+def make(
+    options: Options,
+    keys: Keys,
+    state: Path,
+    database_url: str,
+    kafka_bootstrap: str,
+    ports: Ports,
+    own_logins: bool = False,
+) -> Plan:
+    """Chooses ports in a fixed order, so that a machine with nothing else on it gets the usual ones.
+
+    `own_logins`: each service has its own at PostgreSQL, and those of `database_url` are for whoever made them.
+    """
     host = options.environ.get("HTTP_HOST", LOOPBACK)
     gateway = _chosen(ports, options.http_port, GATEWAY_PORT, "HTTP_PORT")
     first = {name: ports.prefer(port) for name, port in SERVICE_PORTS.items()}
@@ -98,27 +116,44 @@ def make(options: Options, keys: Keys, state: Path, database_url: str, kafka_boo
     }
     # Whatever was said explicitly wins, except the addresses that were just chosen.
     shared |= {name: options.environ[name] for name in MAY_BE_SAID if options.environ.get(name)}
+    logins = {
+        name: _logins(name, keys, database_url, own_logins, options.secure) for name in (*DATABASES, "tax_platform")
+    }
+    if options.secure:
+        shared |= kafka_settings(state)
     sandbox = (
-        _sandbox("tax_platform", tax_platform, state),
+        _sandbox("tax_platform", tax_platform, state, logins["tax_platform"]),
         _sandbox("sms_gateway", sms, state),
         _sandbox("smtp_sink", smtp_http, state, {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(smtp)}),
     )
     services = [
-        _service(name, replica, port if replica == 1 else ports.prefer(port + REPLICA_STEP * (replica - 1)), LOOPBACK)
+        _service(
+            name,
+            replica,
+            port if replica == 1 else ports.prefer(port + REPLICA_STEP * (replica - 1)),
+            LOOPBACK,
+            logins[name],
+        )
         for name, port in first.items()
         for replica in range(1, options.replicas + 1)
     ]
-    return Plan(shared, sandbox, (*services, _service("gateway", 1, gateway, host)))
+    people = {name: keys.password_of(f"kafka/{name}") for name in KAFKA_LOGINS} if options.secure else {}
+    return Plan(shared, sandbox, (*services, _service("gateway", 1, gateway, host, logins["gateway"])), people)
 
 
 def command(
     planned: Planned, shared: Mapping[str, str], environ: Mapping[str, str], checkout: Path, logs: Path | None
 ) -> Command:
-    inherited = {name: setting for name, setting in environ.items() if name not in NOT_INHERITED}
+    """A program finds in its environment what it needs, and nobody else's secrets."""
+    program = planned.module.rpartition(".")[2]
+    inherited = {
+        name: setting for name, setting in environ.items() if name not in NOT_INHERITED and may_know(program, name)
+    }
+    given = {name: setting for name, setting in shared.items() if may_know(program, name)}
     return Command(
         name=planned.name,
         argv=[sys.executable, "-m", planned.module],
-        env={**inherited, **SMALL_PYTHON, **shared, **planned.settings},
+        env={**inherited, **SMALL_PYTHON, **given, **planned.settings},
         log=None if logs is None else logs / f"{planned.name}.log",
         cwd=checkout,
     )
@@ -132,7 +167,13 @@ def endpoints(plan: Plan) -> dict[str, object]:
         **{name: shared[f"{name.upper()}_URL"] for name in SERVICE_PORTS},
         "kafka": shared["KAFKA_BOOTSTRAP"],
         "database": shared["DATABASE_URL"],
-        "dsn": {name: database_of(shared["DATABASE_URL"], name) for name in DATABASES},
+        "dsn": {name: database_of(_owners_url(plan, name), name) for name in DATABASES},
+        "kafka_security": {
+            "security_protocol": shared.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
+            "sasl_mechanism": shared.get("KAFKA_SASL_MECHANISM", ""),
+            "ca_file": shared.get("TLS_CA_FILE", ""),
+        },
+        "kafka_logins": {name: {"username": name, "password": secret} for name, secret in plan.kafka_logins.items()},
         "tax_platform": shared["TAX_PLATFORM_URL"],
         "sms": shared["SMS_URL"],
         "smtp": f"{shared['SMTP_HOST']}:{shared['SMTP_PORT']}",
@@ -143,11 +184,50 @@ def endpoints(plan: Plan) -> dict[str, object]:
     }
 
 
-def database_of(url: str, service: str) -> str:
-    """A service's database is the named one with its own name behind it."""
-    parts = urlsplit(url)
-    name = parts.path.strip("/") or "kaipiao"
-    return urlunsplit(parts._replace(path=f"/{name}_{service}"))
+def preparing(plan: Plan, keys: Keys, own_logins: bool, secure: bool) -> list[Planned]:
+    """What has to be done before services start: logins and databases, topics and who may use them."""
+    url = plan.shared["DATABASE_URL"]
+    found = []
+    if own_logins:
+        names = {name: name_of(database_of(url, name)) for name in DATABASES}
+        logins = {
+            name: {kind: keys.password_of(f"{database}_{kind}") for kind in ("owner", "login")}
+            for name, database in names.items()
+        }
+        settings = {"POSTGRES_URL": url, "DATABASE_LOGINS": json.dumps(logins)}
+        found.append(Planned("logins", "deploy.logins", settings, ""))
+    if secure:
+        settings = {"KAFKA_USERNAME": ADMIN, "KAFKA_PASSWORD": keys.password_of(f"kafka/{ADMIN}")}
+        found.append(Planned("acls", "deploy.local.acls", settings, ""))
+    return found
+
+
+def demo(plan: Plan) -> Planned:
+    """It writes what upstream writes, and reads what finance reads."""
+    settings: dict[str, str] = {}
+    for prefix, login in (("", "upstream"), ("FINANCE_", "finance")):
+        if login in plan.kafka_logins:
+            settings |= {f"{prefix}KAFKA_USERNAME": login, f"{prefix}KAFKA_PASSWORD": plan.kafka_logins[login]}
+    return Planned("scenario", "deploy.demo", settings, "")
+
+
+def _owners_url(plan: Plan, service: str) -> str:
+    """For people and the checker, who look at all accounts."""
+    settings = next(each.settings for each in plan.services if each.name == service)
+    return settings.get("MIGRATION_URL") or plan.shared.get("MIGRATION_URL") or plan.shared["DATABASE_URL"]
+
+
+def _logins(name: str, keys: Keys, database_url: str, own_logins: bool, secure: bool) -> dict[str, str]:
+    """What a program shows at PostgreSQL and Kafka."""
+    settings = {}
+    if own_logins and name in DATABASES:
+        database = name_of(database_of(database_url, name))
+        for setting, kind in (("DATABASE_URL", "login"), ("MIGRATION_URL", "owner")):
+            login = f"{database}_{kind}"
+            settings[setting] = with_login(database_url, login, keys.password_of(login))
+    if secure:
+        settings |= {"KAFKA_USERNAME": name, "KAFKA_PASSWORD": keys.password_of(f"kafka/{name}")}
+    return settings
 
 
 def _chosen(ports: Ports, demanded: int | None, usual: int, setting: str) -> int:
@@ -168,8 +248,8 @@ def _sandbox(name: str, port: int, state: Path, more: Mapping[str, str] | None =
     return Planned(name, f"deploy.sandbox.{name}", settings, f"{_url(port)}/readyz")
 
 
-def _service(name: str, replica: int, port: int, host: str) -> Planned:
-    settings = {"HTTP_HOST": host, "HTTP_PORT": str(port), "REPLICA": str(replica)}
+def _service(name: str, replica: int, port: int, host: str, logins: Mapping[str, str]) -> Planned:
+    settings = {"HTTP_HOST": host, "HTTP_PORT": str(port), "REPLICA": str(replica), **logins}
     label = name if replica == 1 else f"{name}-{replica}"
     return Planned(label, f"services.{name}", settings, f"{_url(port)}/readyz")
 

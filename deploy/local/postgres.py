@@ -16,8 +16,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deploy.local import folders
+from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK
 from deploy.local.process import CannotStartError, Child, Command, failed, start, wait_until
+from deploy.local.secure import Secure
+from shared.runtime.dsn import with_parameter
 
 OWNER = "kaipiao"
 DATABASE = "kaipiao"
@@ -26,6 +29,8 @@ START_SECONDS = 60.0
 # The accounts root hands the server to, in this order; none is created.
 SERVER_ACCOUNTS = ("postgres", "nobody")
 DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
+ONLY_WITH_TLS = "only_with_tls.conf"
+NOT_WITHOUT_TLS = b"C28000\0"
 QUIET_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
 
 
@@ -35,6 +40,11 @@ class PostgresPrograms:
 
     bin: Path
     major: int
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it was built with OpenSSL."""
+        return b"SSL_CTX_new" in (self.bin / "postgres").read_bytes()
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,15 @@ class PostgresSettings:
     max_connections: int = 300
     shared_buffers: str = "64MB"
     max_wal_size: str = "512MB"
+    secure: Secure | None = None
 
     @property
     def dsn(self) -> str:
         secret = "" if self.password is None else f":{quote(self.password, safe='')}"
-        return f"postgresql://{OWNER}{secret}@{LOOPBACK}:{self.port}/{DATABASE}"
+        dsn = f"postgresql://{OWNER}{secret}@{LOOPBACK}:{self.port}/{DATABASE}"
+        if self.secure is None:
+            return dsn
+        return with_parameter(with_parameter(dsn, "sslmode", "verify-full"), "sslrootcert", str(self.secure.ca))
 
 
 def sources() -> list[PostgresPrograms]:
@@ -60,8 +74,11 @@ def sources() -> list[PostgresPrograms]:
     return [*_from_wheel(), *_from_debian()]
 
 
-def programs() -> PostgresPrograms:
-    found = sources()
+def programs(tls: bool = False) -> PostgresPrograms:
+    found = [each for each in sources() if each.has_tls or not tls]
+    if not found and tls:
+        message = "SECURE=1 needs a PostgreSQL with TLS, and the wheel's has none: type apt-get install -y postgresql"
+        raise CannotStartError(message)
     if not found:
         message = "no PostgreSQL found: type make run again after rm -rf .venv, or apt-get install -y postgresql"
         raise CannotStartError(message)
@@ -72,7 +89,26 @@ def prepare(settings: PostgresSettings, using: PostgresPrograms) -> None:
     """Makes the data folder if there is none. It appears whole or not at all."""
     if (settings.folder / "PG_VERSION").exists():
         _refuse_other_major(settings.folder, using)
-        return
+    else:
+        _init(settings, using)
+    if settings.secure is not None:
+        _lay_certificates(settings.folder, settings.secure)
+
+
+def _lay_certificates(folder: Path, secure: Secure) -> None:
+    """Into the data folder, for the account that runs the server reads nothing else of ours."""
+    account = server_account()
+    for name, text in (
+        ("server.pem", secure.certificate.read_text()),
+        ("server.key", secure.key.read_text()),
+        (ONLY_WITH_TLS, f"hostssl all all {LOOPBACK}/32 scram-sha-256\n"),
+    ):
+        write_private(folder / name, text)
+        if account is not None:
+            os.chown(folder / name, *account)
+
+
+def _init(settings: PostgresSettings, using: PostgresPrograms) -> None:
     account = server_account()
     fresh = settings.folder.with_name(settings.folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -126,6 +162,9 @@ def command(settings: PostgresSettings, using: PostgresPrograms) -> Command:
     if using.major >= 18:
         # No worker processes for reading: the files lie in the page cache of this machine.
         options["io_method"] = "sync"
+    if settings.secure is not None:
+        options |= {"ssl": "on", "ssl_cert_file": "server.pem", "ssl_key_file": "server.key"}
+        options |= {"hba_file": str(settings.folder / ONLY_WITH_TLS), "ssl_min_protocol_version": "TLSv1.2"}
     if settings.password is None:
         # Commits still reach the operating system, so a test may kill the server and find them again; what it shares
         # between its processes lies in its folder and goes with it.
@@ -151,12 +190,13 @@ def await_ready(server: Child, settings: PostgresSettings) -> None:
 
 
 def answers(port: int) -> bool:
-    """Whether the server takes sessions: it asks for a password or lets us in, instead of saying 'starting up'."""
+    """Whether the server takes sessions: it asks for a password, lets us in, or wants TLS, instead of saying 'starting up'."""
     body = struct.pack("!i", 196608) + f"user\0{OWNER}\0database\0{DATABASE}\0\0".encode()
     try:
         with socket.create_connection((LOOPBACK, port), timeout=2) as link:
             link.sendall(struct.pack("!i", len(body) + 4) + body)
-            return link.recv(1) == b"R"
+            answer = link.recv(200)
+            return answer[:1] == b"R" or NOT_WITHOUT_TLS in answer
     except OSError:
         return False
 

@@ -109,6 +109,8 @@ def start(command: Command, notes: Path | None = None) -> Child:
                 group=gid,
                 extra_groups=None if uid is None else [],
                 start_new_session=True,
+                # What a program keeps is for its own account only.
+                umask=0o077,
                 # One system call in the child; it takes no lock that a thread of ours could hold.
                 preexec_fn=_die_with(os.getpid(), command.orphan_signal),  # noqa: PLW1509
             )

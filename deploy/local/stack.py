@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from deploy.local import folders, keys, plan, postgres
+from deploy.local import folders, keys, plan, postgres, secure
 from deploy.local.kafka import node
 from deploy.local.kafka.node import KafkaPrograms
 from deploy.local.options import Options
@@ -16,6 +16,7 @@ from deploy.local.plan import Plan, Planned
 from deploy.local.ports import Ports
 from deploy.local.postgres import PostgresSettings
 from deploy.local.process import Child, Command, failed, start
+from deploy.local.secure import Secure
 from deploy.local.web import answers_ok
 
 POLL_SECONDS = 0.03
@@ -58,6 +59,7 @@ class Stack:
     watched: dict[str, Watched] = field(default_factory=dict)
     ports: Ports = field(default_factory=Ports)
     planned: Plan | None = None
+    secure: Secure | None = None
     # Called whenever a program got a new pid.
     on_change: Callable[[], None] = lambda: None
 
@@ -70,18 +72,28 @@ class Stack:
         secrets = keys.load(folders.make(self.state))
         for private in ("running", "documents", "sandbox", "kafka"):
             folders.make(self.state / private, 0o700)
+        if self.options.secure:
+            self.secure = secure.prepare(self.state, secrets)
         bootstrap = self.options.kafka_bootstrap or self._start_kafka()
         database = self.options.database_url or self._start_postgres(secrets.database_password)
-        await self._all_ready()
-        self.planned = plan.make(self.options, secrets, self.state, database, bootstrap, self.ports)
+        await self._ready({"postgres"})
+        own_logins = not self.options.database_url
+        self.planned = plan.make(
+            self.options, secrets, self.state, database, bootstrap, self.ports, own_logins=own_logins
+        )
+        preparing = plan.preparing(self.planned, secrets, own_logins, self.options.secure)
+        children = [start(self.command(each), self.notes) for each in preparing]
+        await self._ready({"kafka"})
+        await self._done(children)
         for layer, programs in (("sandbox", self.planned.sandbox), ("service", self.planned.services)):
             for each in programs:
                 self._start(self.command(each), layer, _http(each.ready_url))
-        await self._all_ready()
+        await self._ready({"sandbox", "service"})
 
     async def scenario(self) -> int:
         """Plays the demo; what it prints goes straight to the terminal."""
-        child = start(self.command(Planned("scenario", "deploy.demo", {}, ""), to_terminal=True), self.notes)
+        assert self.planned is not None, "it is planned once the stack is up"
+        child = start(self.command(plan.demo(self.planned), to_terminal=True), self.notes)
         self.watched["scenario"] = Watched(child, "scenario", _always_ready, was_ready=True)
         await _until(lambda: not child.alive)
         child.forget()
@@ -127,7 +139,7 @@ class Stack:
         first = self.ports.demand(demanded, "KAFKA_PORT") if demanded else self.ports.prefer(plan.KAFKA_PORT)
         brokers = [first, *(self.ports.prefer(first + number) for number in numbers[1:])]
         controllers = [self.ports.prefer(plan.KAFKA_CONTROLLER_PORT + number) for number in numbers]
-        nodes = node.layout(self.state / "kafka", folders.LOGS, brokers, controllers)
+        nodes = node.layout(self.state / "kafka", folders.LOGS, brokers, controllers, self.secure)
         node.prepare(nodes, self.programs, self.options.environ)
         everybody = {each.number for each in nodes}
         for each in nodes:
@@ -138,15 +150,24 @@ class Stack:
     def _start_postgres(self, password: str) -> str:
         demanded = self.options.postgres_port
         port = self.ports.demand(demanded, "POSTGRES_PORT") if demanded else self.ports.prefer(plan.POSTGRES_PORT)
-        settings = PostgresSettings(self.state / "postgres", port, folders.LOGS / "postgres.log", password)
-        using = postgres.programs()
+        log = folders.LOGS / "postgres.log"
+        settings = PostgresSettings(self.state / "postgres", port, log, password, secure=self.secure)
+        using = postgres.programs(tls=self.secure is not None)
         postgres.prepare(settings, using)
         self._start(postgres.command(settings, using), "postgres", _blocking(lambda: postgres.answers(port)))
         return settings.dsn
 
-    async def _all_ready(self) -> None:
+    async def _done(self, children: list[Child]) -> None:
+        """What has to be done once before anything above starts."""
+        await _until(lambda: not any(child.alive for child in children))
+        for child in children:
+            child.forget()
+            if child.exit_status:
+                raise failed(f"{child.command.name} ended with status {child.exit_status}", child.command.log)
+
+    async def _ready(self, layers: set[str]) -> None:
         deadline = monotonic() + READY_SECONDS
-        while waiting := [each for each in self.watched.values() if not each.was_ready]:
+        while waiting := [each for each in self.watched.values() if each.layer in layers and not each.was_ready]:
             for each in waiting:
                 each.was_ready = each.child.alive and await each.ready()
             if monotonic() > deadline:

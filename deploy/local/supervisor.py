@@ -85,9 +85,10 @@ def _prepared(options: Options) -> Stack:
 
 
 def state_of(options: Options) -> Path:
-    """A cluster of three keeps other data than a single node: its offsets mean something else."""
+    """A cluster of three keeps other data than a single node: its offsets mean something else. One with logins has users in its data."""
     state = folders.state_folder(options.environ)
-    return state if options.kafka_nodes == 1 else state.with_name(f"{state.name}-{options.kafka_nodes}-nodes")
+    name = state.name + ("-secure" if options.secure else "")
+    return state.with_name(name if options.kafka_nodes == 1 else f"{name}-{options.kafka_nodes}-nodes")
 
 
 async def _main(stack: Stack, report: Callable[[int], None]) -> int:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import ssl
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ TOPICS = (
 )
 UPSTREAM = ("billing.events", "account.events")
 Row = dict[str, Any]
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ async def live(endpoints: dict[str, Any], log_folder: Path | None = None) -> Liv
     connections = {service: await asyncpg.connect(endpoints["dsn"][service]) for service in SERVICES}
     platform_log = await asyncio.to_thread(_platform_log, f"{endpoints['tax_platform']}/log")
     logs = sorted(log_folder.glob("*.log")) if log_folder is not None else []
-    return Live(connections, await read_topics(endpoints["kafka"]), platform_log, logs)
+    return Live(connections, await read_topics(endpoints["kafka"], kafka_security(endpoints)), platform_log, logs)
 
 
 def _platform_log(url: str) -> list[Row]:
@@ -91,18 +93,34 @@ def _platform_log(url: str) -> list[Row]:
     return rows
 
 
-async def read_topics(bootstrap: str) -> dict[str, list[Seen]]:
+def kafka_security(endpoints: Mapping[str, Any]) -> dict[str, Any]:
+    """How the operator logs in at Kafka; nothing where Kafka is open."""
+    login = endpoints.get("kafka_logins", {}).get("operator")
+    if login is None:
+        return {}
+    said = endpoints["kafka_security"]
+    return {
+        "security_protocol": said["security_protocol"],
+        "sasl_mechanism": said["sasl_mechanism"],
+        "ssl_context": ssl.create_default_context(cafile=said["ca_file"]),
+        "sasl_plain_username": login["username"],
+        "sasl_plain_password": login["password"],
+    }
+
+
+async def read_topics(bootstrap: str, security: Mapping[str, Any] = NOTHING) -> dict[str, list[Seen]]:
     """Everything the topics hold, from the first offset to the end as of now. Joins no group and commits nothing."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        **security,
     )
     await consumer.start()
     found: dict[str, list[Seen]] = {topic: [] for topic in TOPICS}
     try:
-        parts = await _partitions(bootstrap)
+        parts = await _partitions(bootstrap, security)
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
@@ -117,8 +135,8 @@ async def read_topics(bootstrap: str) -> dict[str, list[Seen]]:
     return found
 
 
-async def _partitions(bootstrap: str) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def _partitions(bootstrap: str, security: Mapping[str, Any]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
     await admin.start()
     try:
         described = await admin.describe_topics(list(TOPICS))

@@ -39,6 +39,7 @@ from shared.domain.catalogue import Catalogue
 from shared.domain.identifiers import Kind
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
+from shared.runtime.security import tax_platform_security
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
@@ -49,7 +50,8 @@ SUBMITTED: Mapping[Kind, SubmissionTable] = {"B": PARTS, "R": CREDIT_NOTES}
 
 
 def build(settings: Settings) -> Service:
-    platforms = Platforms(usual=HttpJsonPlatform(settings.tax_platform_url), by_legal_entity={})
+    usual = HttpJsonPlatform(settings.tax_platform_url, security=tax_platform_security(settings))
+    platforms = Platforms(usual=usual, by_legal_entity={})
     return invoicing(settings, platforms, Renderer(), ObjectStore(settings.documents_url))
 
 

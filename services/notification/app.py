@@ -21,6 +21,7 @@ from shared.contracts.invoicing import (
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 from shared.runtime.objects import ObjectStore
 from shared.runtime.sealing import Sealer
+from shared.runtime.security import mail_security, sms_security
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
 from shared.runtime.workers import Worker
@@ -29,8 +30,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(settings: Settings) -> Service:
-    mail = SmtpMailSender(settings.smtp_host, settings.smtp_port, settings.mail_from)
-    return notification(settings, mail, HttpSmsSender(settings.sms_url), ObjectStore(settings.documents_url))
+    mail = SmtpMailSender(settings.smtp_host, settings.smtp_port, settings.mail_from, mail_security(settings))
+    sms = HttpSmsSender(settings.sms_url, sms_security(settings))
+    return notification(settings, mail, sms, ObjectStore(settings.documents_url))
 
 
 def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: ObjectStore) -> Service:

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 from asyncpg import Connection
 
-from shared.runtime.database import TRANSIENT_ERRORS
+from shared.runtime.database import TRANSIENT_ERRORS, connect
 from shared.runtime.metrics import AVAILABLE
 from shared.runtime.service import Runtime
 
@@ -62,7 +62,7 @@ class Dependencies:
     async def _database_answers(self) -> bool:
         try:
             if self._db is None:
-                self._db = await asyncpg.connect(
+                self._db = await connect(
                     self._runtime.database.dsn, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS
                 )
             return bool(await self._db.fetchval("SELECT NOT pg_is_in_recovery()"))

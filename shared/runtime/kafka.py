@@ -23,6 +23,7 @@ from shared.contracts.topics import TOPICS
 from shared.runtime import kafka_records
 from shared.runtime.clock import Clock
 from shared.runtime.kafka_reader import Patience, Reader
+from shared.runtime.security import broker_security, kafka_security
 from shared.runtime.settings import Settings
 from shared.runtime.transport import OnAssigned, OnBatch, Outgoing, SendFailed
 
@@ -60,6 +61,7 @@ class KafkaTransport:
             metadata_max_age_ms=METADATA_AGE_MS,
             apply_types=False,  # it would validate and copy every batch
             logger=None,  # its log would hold exception texts and keys
+            security=broker_security(settings),
         )
 
     def consume(self, group: str, topics: Sequence[str], on_batch: OnBatch, on_assigned: OnAssigned) -> None:
@@ -144,6 +146,7 @@ class KafkaTransport:
             request_timeout_ms=SEND_REQUEST_MS,
             max_request_size=REQUEST_BYTES_MAX,
             metadata_max_age_ms=METADATA_AGE_MS,
+            **kafka_security(self._settings),
         )
         try:
             await self._sender.start()
@@ -160,7 +163,9 @@ class KafkaTransport:
             async with asyncio.timeout(ASK_SECONDS):
                 if self._asker is None:
                     self._asker = AIOKafkaClient(
-                        bootstrap_servers=self._settings.kafka_bootstrap, client_id=f"{self._name}-asks"
+                        bootstrap_servers=self._settings.kafka_bootstrap,
+                        client_id=f"{self._name}-asks",
+                        **kafka_security(self._settings),
                     )
                     await self._asker.bootstrap()
                 await self._asker.fetch_all_metadata()
@@ -227,7 +232,7 @@ async def declare_topics(settings: Settings) -> None:
     has said that it is made, and a consumer that comes between would not look again for half a minute. An existing topic is left as its
     operators want it.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, **kafka_security(settings))
     try:
         await admin.start()
         existing = set(await admin.list_topics())

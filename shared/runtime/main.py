@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from shared.runtime import health, heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
+from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
-from shared.runtime.roles import roles_of
+from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
@@ -29,6 +30,7 @@ from shared.runtime.web import web_app
 
 HTTP_ENDS_SECONDS = 3
 SPANS_SECONDS = 2.0
+WRONG_SETTING = 78
 
 Build = Callable[[Settings], Service]
 log = structlog.get_logger()
@@ -37,11 +39,13 @@ log = structlog.get_logger()
 def run(build: Build) -> None:
     """The body of `python -m services.<name>`."""
     try:
-        settings = Settings()
+        settings = Settings(kaipiao_service=build.__module__.split(".")[-2])
     except ValidationError as error:
         for wrong in error.errors(include_url=False, include_input=False):
-            sys.stderr.write(f"setting {'.'.join(map(str, wrong['loc'])).upper()}: {wrong['msg']}\n")
-        raise SystemExit(78) from None
+            name, text = ".".join(map(str, wrong["loc"])).upper(), wrong["msg"].removeprefix("Value error, ")
+            for line in text.splitlines() if not name else [f"{name}: {text}"]:
+                sys.stderr.write(f"setting {line}\n")
+        raise SystemExit(WRONG_SETTING) from None
     stopping = Deadline(settings.stop_seconds)
     for each in (signal.SIGTERM, signal.SIGINT):  # uvicorn ends gracefully, then raises it again: it has been obeyed
         signal.signal(each, lambda *_: stopping.begin())
@@ -90,10 +94,11 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     logs.configure(service.name, replica, settings.log_level)
     tracing.configure(service.name, replica, settings.otlp_endpoint)
     clock = Clock()
-    dsn = settings.dsn(service.name)
-    await migrations.migrate(dsn, service.migrations)
+    dsn, owner_dsn = settings.dsn(service.name), settings.migration_dsn(service.name)
+    await migrations.migrate(owner_dsn, service.migrations)
     await declare_topics(settings)
-    database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]), settings.database_pool)
+    database = await Database.open(dsn, roles_of(name_of(dsn)), settings.pools)
+    await _refuse_powers(database, settings)
     transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
     runtime = Runtime(service, database, transport, clock, uuid7, replica, others)
     watchdog = Watchdog(runtime)
@@ -114,7 +119,7 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
                 watchdog.run(),
                 watchdog.dependencies.run(),
                 health.refresh_gauges(runtime),
-                health.tend_partitions(dsn, watchdog),
+                health.tend_partitions(owner_dsn, watchdog),
             ):
                 runtime.spawn(work)
             heap.freeze()
@@ -139,3 +144,14 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     await server.serve()
     if not server.started:
         raise SystemExit(1)
+
+
+async def _refuse_powers(database: Database, settings: Settings) -> None:
+    """In production a service may not run as somebody to whom roles and row-level security mean nothing."""
+    if settings.environment == "production":
+        async with database.read() as db:
+            found = await powers(db)
+        if found:
+            said = f"its login has {', '.join(found)}; set it to the login that `python -m deploy.logins` makes"
+            sys.stderr.write(f"setting DATABASE_URL: {said}\n")
+            raise SystemExit(WRONG_SETTING)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import asyncpg
 from asyncpg import Connection
 
+from shared.runtime.database import connect, create_database
 from shared.runtime.partitions import days_ahead, tend_partitions
 from shared.runtime.roles import grant
 
@@ -35,27 +35,10 @@ class MigrationRefused(Exception):  # noqa: N818 - the database and the files di
     pass
 
 
-async def create_database(dsn: str) -> None:
-    """Make the database unless it is there. Two processes may try at once."""
-    server, _, name = dsn.rpartition("/")
-    try:
-        db = await asyncpg.connect(dsn)
-    except asyncpg.InvalidCatalogNameError:
-        db = await asyncpg.connect(f"{server}/postgres")
-        try:
-            await db.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
-            pass
-        finally:
-            await db.close()
-    else:
-        await db.close()
-
-
 async def migrate(dsn: str, folder: Path, today: datetime | None = None) -> list[str]:
     """Bring one database up to date and give its roles their rights. Returns the names of the files applied now."""
     await create_database(dsn)
-    db: Connection = await asyncpg.connect(dsn, server_settings={"lock_timeout": "120s"})
+    db = await connect(dsn, server_settings={"lock_timeout": "120s"})
     try:
         await db.execute("SELECT pg_advisory_lock($1)", LOCK)
         await db.execute(CREATE_TABLE)
@@ -74,7 +57,7 @@ async def tend(dsn: str, today: datetime | None = None) -> int:
 
     Returns for how many days to come there are partitions.
     """
-    db = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+    db = await connect(dsn, timeout=CONNECT_SECONDS)
     try:
         if not await db.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
             return await days_ahead(
@@ -87,7 +70,7 @@ async def tend(dsn: str, today: datetime | None = None) -> int:
 
 async def pending(dsn: str, folder: Path) -> list[str]:
     """The files not applied yet: readiness asks."""
-    db = await asyncpg.connect(dsn)
+    db = await connect(dsn)
     try:
         done = {row["name"] for row in await db.fetch("SELECT name FROM migration.applied")}
     finally:

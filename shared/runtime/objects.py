@@ -7,6 +7,7 @@ elsewhere.
 import asyncio
 import os
 import re
+import stat
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from obstore import store as stores
 
 KEY = re.compile(r"[a-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)*(/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)*)*")
 KEY_MAX = 200
+PRIVATE = 0o700
 
 
 class ObjectStore:
@@ -23,9 +25,9 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self._folder = _private(Path(unquote(parts.path))) if parts.scheme == "file" else None
         self._store: stores.ObjectStore = (
-            stores.LocalStore(self._folder, mkdir=True)
+            stores.LocalStore(self._folder)
             if self._folder is not None
             else stores.from_url(
                 url,
@@ -36,6 +38,8 @@ class ObjectStore:
 
     async def put(self, key: str, content: bytes) -> None:
         """Stored and durable on return; replaces what the key held."""
+        if self._folder is not None:
+            await asyncio.to_thread(_make_way, self._folder, _checked(key))
         await obstore.put_async(self._store, _checked(key), content)
         if self._folder is not None:
             # the store writes beside and renames, which is atomic, but leaves flushing to the system: no row may outlive its file
@@ -52,6 +56,26 @@ class ObjectStore:
             await obstore.delete_async(self._store, _checked(key))
         except FileNotFoundError:
             return
+
+
+def _private(folder: Path) -> Path:
+    """Nobody else on this machine may read invoices: made, or made so, if it is ours; refused if others can look into somebody else's."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid == os.geteuid():
+        folder.chmod(PRIVATE)
+    elif found.st_mode & stat.S_IRWXO:
+        raise PermissionError(
+            f"DOCUMENTS_URL: {folder} is somebody else's and open to all; set it to a folder of this account"
+        )
+    return folder
+
+
+def _make_way(folder: Path, key: str) -> None:
+    """The folders of a key, as private as the first; the store would make them as the process is used to."""
+    for parent in reversed(Path(key).parents):
+        (folder / parent).mkdir(mode=PRIVATE, exist_ok=True)
 
 
 def _checked(key: str) -> str:

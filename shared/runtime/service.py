@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import asyncpg
 import structlog
 from asyncpg import Connection
 
@@ -19,7 +18,7 @@ from shared.contracts.message import Message
 from shared.contracts.topics import TOPICS
 from shared.runtime import tracing
 from shared.runtime.clock import Clock, NewId
-from shared.runtime.database import Database
+from shared.runtime.database import Database, connect
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
 from shared.runtime.transport import Transport
@@ -216,7 +215,7 @@ class _Answers:
     async def _listen(self, channel: str) -> None:
         async with self._lock:
             if self._db is None or self._db.is_closed():
-                self._db = await asyncpg.connect(self._dsn)
+                self._db = await connect(self._dsn)
                 self._listening.clear()
             if channel not in self._listening:
                 await self._db.add_listener(channel, self._heard)

@@ -1,23 +1,35 @@
 """The one settings object. The same names stand in `.env`, compose and local runs; `docs/settings.md` is made from this file."""
 
-from pathlib import PurePosixPath
-from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+import base64
+import binascii
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.runtime import production
+from shared.runtime.dsn import database_of, parameter, with_parameter
+from shared.runtime.purposes import Purpose
+
 Port = Annotated[int, Field(ge=0, le=65535)]
+Pool = Annotated[int, Field(ge=1, le=100)]
+KafkaProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+MailTls = Literal["none", "starttls", "tls"]
+SEALING_KEY_BYTES = 32
 
 
 class Settings(BaseSettings):
     """Read from the environment (upper-case names), then from `.env`. A wrong value ends the process with its name."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    environment: Annotated[Literal["local", "production"], Field(description="production refuses the test clock")] = (
-        "local"
-    )
+    environment: Annotated[
+        Literal["local", "production"],
+        Field(description="production refuses the test clock, every default that is for local runs, and plain text"),
+    ] = "local"
+    kaipiao_service: Annotated[
+        str, Field(description="the service that reads this; in production it answers for its own settings only")
+    ] = ""
     clock: Annotated[
         Literal["system", "test"],
         Field(
@@ -40,11 +52,34 @@ class Settings(BaseSettings):
 
     database_url: Annotated[
         SecretStr,
-        Field(description="PostgreSQL 15 or later; its database name is a prefix: a service uses `<name>_<service>`"),
+        Field(
+            description="PostgreSQL 15 or later, with the service's login; several hosts and libpq's parameters are taken. "
+            "Its database name is a prefix: a service uses `<name>_<service>`"
+        ),
     ] = SecretStr("postgresql://kaipiao@127.0.0.1:5440/kaipiao")
-    database_pool: Annotated[int, Field(ge=4, le=100, description="connections of one process at most")] = 12
+    migration_url: Annotated[
+        SecretStr,
+        Field(description="the same for the owner, who migrates; empty: the login of DATABASE_URL is the owner"),
+    ] = SecretStr("")
+    database_pool_handlers: Annotated[Pool, Field(description="connections for handlers and the relay, at most")] = 6
+    database_pool_workers: Annotated[Pool, Field(description="connections for workers and jobs, at most")] = 6
+    database_pool_http: Annotated[Pool, Field(description="connections for what is asked over HTTP, at most")] = 8
 
     kafka_bootstrap: Annotated[str, Field(description="brokers to start from, host:port,host:port")] = "127.0.0.1:9092"
+    kafka_security_protocol: Annotated[
+        KafkaProtocol | Literal[""], Field(description="empty: SASL_SSL in production, else PLAINTEXT")
+    ] = ""
+    kafka_sasl_mechanism: Annotated[
+        Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"], Field(description="how to log in with SASL")
+    ] = "SCRAM-SHA-512"
+    kafka_username: Annotated[str, Field(description="login for SASL")] = ""
+    kafka_password: Annotated[SecretStr, Field(description="password for SASL")] = SecretStr("")
+    tls_ca_file: Annotated[
+        str,
+        Field(
+            description="certificates to trust for Kafka, mail, SMS and the tax platform; empty: those of the system"
+        ),
+    ] = ""
     topic_partitions: Annotated[int, Field(ge=1, le=1000, description="partitions of a new topic")] = 6
     topic_replication: Annotated[int, Field(ge=1, le=10, description="copies of a new topic")] = 1
     topic_min_insync: Annotated[int, Field(ge=1, le=10, description="copies that must confirm a record")] = 1
@@ -74,9 +109,25 @@ class Settings(BaseSettings):
     tax_platform_secret: Annotated[SecretStr, Field(description="with which the tax platform signs its callbacks")] = (
         SecretStr("local-only")
     )
+    tax_platform_token: Annotated[
+        SecretStr, Field(description="bearer secret for calls to the tax platform; empty sends none")
+    ] = SecretStr("")
+    tax_platform_cert_file: Annotated[
+        str, Field(description="our certificate for the tax platform, in PEM; empty shows none")
+    ] = ""
+    tax_platform_key_file: Annotated[str, Field(description="the key of that certificate, in PEM")] = ""
     sms_url: Annotated[str, Field(description="the SMS gateway")] = "http://127.0.0.1:8112"
+    sms_token: Annotated[
+        SecretStr, Field(description="bearer secret for calls to the SMS gateway; empty sends none")
+    ] = SecretStr("")
     smtp_host: Annotated[str, Field(description="the mail server")] = "127.0.0.1"
     smtp_port: Annotated[Port, Field(description="the mail server's port")] = 8125
+    smtp_tls: Annotated[
+        MailTls | Literal[""],
+        Field(description="tls from the start, or starttls; empty: starttls in production, else none"),
+    ] = ""
+    smtp_username: Annotated[str, Field(description="login at the mail server; empty: none")] = ""
+    smtp_password: Annotated[SecretStr, Field(description="password at the mail server")] = SecretStr("")
     mail_from: Annotated[str, Field(description="sender of mails")] = "invoices@kaipiao.example"
 
     documents_url: Annotated[str, Field(description="object store for documents: file:///folder or s3://bucket")] = (
@@ -99,13 +150,51 @@ class Settings(BaseSettings):
         """What upstream writes for other readers."""
         return frozenset(name.strip() for name in self.types_for_others.split(",") if name.strip())
 
+    @field_validator("sealing_key")
+    @classmethod
+    def _a_key_has_32_bytes(cls, key: SecretStr) -> SecretStr:
+        try:
+            length = len(base64.b64decode(key.get_secret_value(), validate=True))
+        except binascii.Error:
+            raise ValueError("it is not base64; set it to the base64 of 32 random bytes") from None
+        if length != SEALING_KEY_BYTES:
+            raise ValueError(f"it has {length} bytes; set it to the base64 of {SEALING_KEY_BYTES} random bytes")
+        return key
+
+    @model_validator(mode="after")
+    def _production_refuses_local_defaults(self) -> Self:
+        if self.environment == "production" and (found := production.findings(self)):
+            raise ValueError("\n".join(found))
+        return self
+
     def dsn(self, service: str) -> str:
-        """The database of one service."""
-        return database_of(self.database_url.get_secret_value(), service)
+        """The database of one service, with the login of its handlers, workers and routes."""
+        return self._encrypted(database_of(self.database_url.get_secret_value(), service))
 
+    def migration_dsn(self, service: str) -> str:
+        """The same database for its owner."""
+        url = self.migration_url.get_secret_value() or self.database_url.get_secret_value()
+        return self._encrypted(database_of(url, service))
 
-def database_of(url: str, service: str) -> str:
-    """`postgresql://host/kaipiao` and "ledger" give `postgresql://host/kaipiao_ledger`."""
-    parts = urlsplit(url)
-    name = PurePosixPath(parts.path).name or "kaipiao"
-    return urlunsplit(parts._replace(path=f"/{name}_{service}"))
+    def _encrypted(self, dsn: str) -> str:
+        """In production only a server that proves who it is is spoken to, unless somebody chose another way."""
+        if self.environment != "production" or parameter(dsn, "sslmode"):
+            return dsn
+        return with_parameter(dsn, "sslmode", "verify-full")
+
+    @property
+    def pools(self) -> dict[Purpose, int]:
+        """How many connections at most, for each purpose."""
+        return {
+            "handlers": self.database_pool_handlers,
+            "workers": self.database_pool_workers,
+            "http": self.database_pool_http,
+        }
+
+    @property
+    def kafka_protocol(self) -> KafkaProtocol:
+        return self.kafka_security_protocol or ("SASL_SSL" if self.environment == "production" else "PLAINTEXT")
+
+    @property
+    def mail_tls(self) -> MailTls:
+        return self.smtp_tls or ("starttls" if self.environment == "production" else "none")

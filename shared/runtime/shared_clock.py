@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.runtime.clock import Clock
+from shared.runtime.security import kafka_security
 from shared.runtime.settings import Settings
 
 TOPIC = "clock.offset"
@@ -57,8 +58,11 @@ class SharedClock:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
+            **kafka_security(settings),
         )
-        self._producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", linger_ms=0)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=settings.kafka_bootstrap, acks="all", linger_ms=0, **kafka_security(settings)
+        )
 
     @property
     def followers(self) -> list[str]:
@@ -145,7 +149,7 @@ class SharedClock:
         return int(sent.offset)
 
     async def _declare_topic(self) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka_bootstrap, **kafka_security(self._settings))
         try:
             await admin.start()
             if self._partition.topic not in await admin.list_topics():

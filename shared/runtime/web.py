@@ -16,6 +16,8 @@ from shared.runtime import parked, tracing
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.health import health_routes
 from shared.runtime.parked import Parked, ParkedContent, Status
+from shared.runtime.purposes import AtTheEdge
+from shared.runtime.sealing import Unsealable
 from shared.runtime.service import Runtime
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
 from shared.runtime.watchdog import Watchdog
@@ -87,11 +89,13 @@ def web_app(
     runtime: Runtime, token: str, watchdog: Watchdog, title: str, shared_clock: SharedClock | None = None
 ) -> FastAPI:
     app = WebApp(title)
+    app.add_middleware(AtTheEdge)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     for error in TRANSIENT_ERRORS:
         app.add_exception_handler(error, _away)
+    app.add_exception_handler(Unsealable, _erased)
     app.add_exception_handler(Exception, _bug)
     app.include_router(health_routes(watchdog))
     app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
@@ -219,6 +223,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _away(_: Request, __: Exception) -> JSONResponse:
     detail = "The database did not answer. Nothing was half done; send the same request again."
     return Problem(503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, {"Retry-After": "5"}).response()
+
+
+async def _erased(_: Request, __: Exception) -> JSONResponse:
+    detail = "The personal data of this account were erased and cannot be read any more. Register it anew before you ask again."
+    return Problem(410, "ERASED", "Nothing can be read any more", detail).response()
 
 
 async def _bug(_: Request, __: Exception) -> JSONResponse:

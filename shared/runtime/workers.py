@@ -22,6 +22,7 @@ from shared.runtime.database import TRANSIENT_ERRORS, Database, caused_by
 from shared.runtime.metrics import SET_ASIDE, WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 from shared.runtime.progress import STANDSTILL_SECONDS, Progress
+from shared.runtime.purposes import PURPOSE
 
 OUTCOME_AGAIN_SECONDS = (0.1, 1.0)
 """Pauses before an outcome is tried again after a transient error; then the lease runs out, and the outside is asked again."""
@@ -104,6 +105,7 @@ class Runner(ABC, Generic[W]):
         self._stopping = True
 
     async def run(self, woken: asyncio.Event) -> None:
+        PURPOSE.set("workers")
         while not self._stopping:
             try:
                 idle = 0.0 if await self.step() else self.worker.idle_seconds

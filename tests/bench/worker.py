@@ -44,7 +44,7 @@ async def work(dsn: str, roles: Roles, bootstrap: str, replica: str) -> None:
     tracing.configure(SERVICE.name, replica, "")
     transport = Gated(settings, SERVICE.name, clock)
     transport.gate = asyncio.Event()
-    database = await Database.open(dsn, roles, settings.database_pool)
+    database = await Database.open(dsn, roles, settings.pools)
     runtime = Runtime(SERVICE, database, transport, clock, uuid7, replica)
     await runtime.start()
     heap.freeze()

@@ -69,6 +69,8 @@ def make(folder: Path) -> SmallCheckout:
     for package in ("deploy/sandbox", "services"):
         (folder / package).mkdir(parents=True)
     shutil.copytree(folders.CHECKOUT / "deploy" / "local", folder / "deploy" / "local")
+    shutil.copytree(folders.CHECKOUT / "shared", folder / "shared")
+    shutil.copy(folders.CHECKOUT / "deploy" / "logins.py", folder / "deploy")
     (folder / "tiny.py").write_text(TINY)
     (folder / "deploy" / "demo.py").write_text(DEMO)
     for name in SANDBOX:

@@ -257,6 +257,19 @@ def test_a_service_that_ends_is_started_again_and_stop_ends_all(checkout: SmallC
 
 
 @pytest.mark.live
+def test_a_program_holds_no_secrets_of_another(checkout: SmallCheckout) -> None:
+    """Neither those of the stack nor what somebody has in their own environment, or in `.env`."""
+    (checkout.folder / ".env").write_text("SMTP_PASSWORD=secret\nSEALING_KEY=secret\n")
+    assert checkout.door("run", DETACH="1", AWS_SECRET_ACCESS_KEY="secret", **ELSEWHERE).returncode == 0
+    pids = checkout.endpoints()["pids"]
+    held = {name: Path(f"/proc/{pid}/environ").read_bytes() for name, pid in pids.items() if name != "supervisor"}
+    holders = {b"SEALING_KEY=": {"title", "invoicing", "notification"}, b"SMTP_PASSWORD=": {"notification"}}
+    holders |= {b"DATABASE_URL=": {*small_checkout.PROGRAMS}, b"AWS_SECRET_ACCESS_KEY=": {"invoicing", "notification"}}
+    for setting, wanted in holders.items():
+        assert {name for name, environ in held.items() if setting in environ} == wanted, setting
+
+
+@pytest.mark.live
 def test_nothing_outlives_a_killed_supervisor(checkout: SmallCheckout) -> None:
     assert checkout.door("run", DETACH="1", **ELSEWHERE).returncode == 0
     pids = checkout.endpoints()["pids"]

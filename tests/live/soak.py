@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.cli.ledger import compare, with_database
 from deploy.demo.client import Expectation, eventually
-from deploy.local import plan
+from shared.runtime.dsn import database_of
 from tests.live.actor import CODES_OF_LEDGER, FEED, STORIES, Act, Actor
 from tests.live.notes import Shared, accounted_fen
 from tests.live.stack import LiveStack, registered
@@ -130,7 +130,7 @@ class Soak:
             await self.stack.verified()
         except AssertionError as error:
             self.notes.failures += [f"{name}: {texts}" for name, texts in error.args[0].items()]
-        dsn = plan.database_of(self.stack.planned.shared["DATABASE_URL"], "ledger")
+        dsn = database_of(self.stack.planned.shared["DATABASE_URL"], "ledger")
         self.notes.failures += [f"rebuild: {text}" for text in await with_database(dsn, compare)]
 
     async def _close_books(self, one: Actor) -> None:

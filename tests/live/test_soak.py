@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from deploy.local import plan
 from services.ledger.journal import limits
+from shared.runtime.dsn import database_of
 from tests.live.actor import STORIES, Actor
 from tests.live.soak import Soak
 from tests.live.stack import LiveStack
@@ -48,7 +48,7 @@ async def test_everything_happens_side_by_side_and_the_books_close(stack: LiveSt
     assert (+notes.counts).keys() >= DONE, "a soak that did nothing proves nothing"
     assert (+notes.requests).keys() >= ENDED
     assert notes.refusals
-    db = await asyncpg.connect(plan.database_of(stack.planned.shared["DATABASE_URL"], "ledger"))
+    db = await asyncpg.connect(database_of(stack.planned.shared["DATABASE_URL"], "ledger"))
     for query in (REFUND_FIRST, DEFICIT, DEFICIT_PAID, LARGE):
         assert await db.fetch(query), query
     parked = await db.fetch(PARKED)

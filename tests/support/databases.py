@@ -9,8 +9,8 @@ import asyncpg
 
 from shared.runtime import migrations
 from shared.runtime.database import Database
+from shared.runtime.dsn import database_of
 from shared.runtime.roles import Roles, roles_of
-from shared.runtime.settings import database_of
 
 
 @dataclass

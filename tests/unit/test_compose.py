@@ -1,7 +1,11 @@
 """Containers, local runs and the settings class speak of the same things."""
 
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -9,8 +13,11 @@ import yaml  # type: ignore[import-untyped]
 from deploy.local import plan
 from deploy.local.keys import Keys
 from deploy.local.options import Options
-from deploy.local.plan import Plan
+from deploy.local.plan import Plan, Planned
 from deploy.local.ports import Ports
+from shared.runtime.dsn import name_of
+from shared.runtime.programs import may_know
+from shared.runtime.roles import login_of, owner_of
 from shared.runtime.settings import Settings
 from tests.support import containers
 
@@ -28,29 +35,85 @@ def compose() -> dict[str, Any]:
     return content
 
 
-def a_plan(replicas: int = 1, **environ: str) -> Plan:
-    options = Options(environ, 1, replicas, False, False, None, None, None, None)
+def a_plan(replicas: int = 1, own_logins: bool = False, **environ: str) -> Plan:
+    options = Options(environ, 1, replicas, False, False, None, None, None, None, secure="SECURE" in environ)
+    keys = Keys("token", "key", "password", "secret")
     with Ports() as ports:
-        return plan.make(
-            options, Keys("token", "key", "password", "secret"), Path("state"), "postgresql://h/k", "h:9092", ports
-        )
+        return plan.make(options, keys, Path("state"), "postgresql://h/k", "h:9092", ports, own_logins)
 
 
 def test_the_supervisor_passes_only_names_that_are_settings() -> None:
-    made = a_plan(OTLP_ENDPOINT="http://traces.example")
+    made = a_plan(OTLP_ENDPOINT="http://traces.example", SECURE="1")
     assert set(made.shared) <= SETTINGS
     assert all(set(each.settings) <= SETTINGS for each in made.services)
     assert all(set(each.settings) <= SANDBOX_SETTINGS for each in made.sandbox)
 
 
 def test_compose_passes_only_names_that_are_settings(compose: dict[str, Any]) -> None:
-    ours = {name: each for name, each in compose["services"].items() if name not in {"postgres", "kafka"}}
+    ours = {name: each for name, each in compose["services"].items() if name not in {"postgres", "kafka", "logins"}}
     unknown = {name: set(each["environment"]) - SANDBOX_SETTINGS for name, each in ours.items()}
     assert not any(unknown.values()), unknown
 
 
-def test_compose_and_the_supervisor_set_the_same_names(compose: dict[str, Any]) -> None:
-    assert set(compose["x-settings"]) - PER_PROCESS - {"OTLP_ENDPOINT"} == set(a_plan().shared)
+def environment(made: Plan, program: Planned, **environ: str) -> dict[str, str]:
+    return dict(plan.command(program, made.shared, environ, CHECKOUT, None).env)
+
+
+def test_compose_and_the_supervisor_give_each_program_the_same_names(compose: dict[str, Any]) -> None:
+    made = a_plan(own_logins=True)
+    for program in (*made.sandbox, *made.services, replace(plan.demo(made), name="demo")):
+        local = environment(made, program).keys() - plan.SMALL_PYTHON.keys() - PER_PROCESS
+        contained = compose["services"][program.name]["environment"].keys() - PER_PROCESS - {"OTLP_ENDPOINT"}
+        # What it does not need to be told has the right default in a container.
+        assert contained <= local, program.name
+        assert local - contained <= {"ENVIRONMENT", "CLOCK"}, program.name
+
+
+def test_each_program_is_given_what_it_needs_and_no_more(compose: dict[str, Any]) -> None:
+    """Also if somebody has it all in their environment or in `.env`."""
+    secrets = {
+        "SEALING_KEY",
+        "DATABASE_URL",
+        "MIGRATION_URL",
+        "SERVICE_TOKEN",
+        "SMTP_PASSWORD",
+        "PGPASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+    }
+    made = a_plan(own_logins=True)
+    for program in (*made.sandbox, *made.services, plan.demo(made)):
+        names = environment(made, program, **dict.fromkeys(secrets, "secret")).keys()
+        module = program.module.rpartition(".")[2]
+        assert {name for name in names if not may_know(module, name)} - plan.SMALL_PYTHON.keys() == set()
+        if program in made.sandbox:
+            assert not names & secrets
+    for name, each in compose["services"].items():
+        if name not in {"postgres", "kafka"}:
+            assert {one for one in each["environment"] if not may_know(name, one)} == set(), name
+    assert [name for name, each in compose["services"].items() if "POSTGRES_URL" in each.get("environment", {})] == [
+        "logins"
+    ]
+
+
+def test_each_service_has_its_own_login_and_its_own_owner(compose: dict[str, Any]) -> None:
+    made = a_plan(own_logins=True)
+    local = {each.name: (each.settings["DATABASE_URL"], each.settings["MIGRATION_URL"]) for each in made.services}
+    assert len({url for urls in local.values() for url in urls}) == 2 * len(local)
+    for name, urls in local.items():
+        environ = compose["services"][name]["environment"]
+        for url, contained in zip(urls, (environ["DATABASE_URL"], environ["MIGRATION_URL"]), strict=True):
+            database = f"{name_of(url)}_{name}"
+            assert urlsplit(url).username in {login_of(database), owner_of(database)}
+            assert urlsplit(contained).username in {login_of(f"kaipiao_{name}"), owner_of(f"kaipiao_{name}")}
+    passwords = json.loads(re.sub(r"\$\{[^}]*\}", "x", compose["services"]["logins"]["environment"]["DATABASE_LOGINS"]))
+    assert passwords.keys() == local.keys()
+
+
+def test_only_whoever_has_documents_reaches_their_folder(compose: dict[str, Any]) -> None:
+    holders = {
+        name for name, each in compose["services"].items() if any("documents" in one for one in each.get("volumes", ()))
+    }
+    assert holders == {"invoicing", "notification", "demo"}
 
 
 def test_compose_and_the_supervisor_run_the_same_programs(compose: dict[str, Any]) -> None:
@@ -58,7 +121,7 @@ def test_compose_and_the_supervisor_run_the_same_programs(compose: dict[str, Any
     local = {each.name: each.module for each in (*made.sandbox, *made.services)}
     commands = {name: each.get("command", []) for name, each in compose["services"].items()}
     contained = {name: argv[2] for name, argv in commands.items() if argv[:2] == ["python", "-m"]}
-    assert contained == {**local, "demo": "deploy.demo"}
+    assert contained == {**local, "demo": "deploy.demo", "logins": "deploy.logins"}
 
 
 def test_compose_listens_where_the_supervisor_prefers_to(compose: dict[str, Any]) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from deploy.local import folders
 from deploy.local.kafka import jars, wire
+from deploy.local.keys import write_private
 from deploy.local.ports import LOOPBACK
 from deploy.local.process import CannotStartError, Child, Command, failed, start, wait_until
+from deploy.local.secure import ADMIN, BROKER, MECHANISM, Secure
 
 START_SECONDS = 90.0
 CLUSTER_ID = "cluster-id"
@@ -41,6 +43,7 @@ class Node:
     controller_port: int
     folder: Path
     log: Path
+    secure: Secure | None = None
 
     @property
     def address(self) -> str:
@@ -60,10 +63,12 @@ class KafkaPrograms:
         return [str(self.java), *SMALL_JVM, *self.options, logging, "-cp", f"{self.jars}/*", main_class, *more]
 
 
-def layout(folder: Path, logs: Path, ports: list[int], controller_ports: list[int]) -> list[Node]:
+def layout(
+    folder: Path, logs: Path, ports: list[int], controller_ports: list[int], secure: Secure | None = None
+) -> list[Node]:
     pairs = zip(ports, controller_ports, strict=True)
     return [
-        Node(number, port, controller, folder / f"node-{number}", logs / f"kafka-{number}.log")
+        Node(number, port, controller, folder / f"node-{number}", logs / f"kafka-{number}.log", secure)
         for number, (port, controller) in enumerate(pairs, start=1)
     ]
 
@@ -109,6 +114,29 @@ def properties(node: Node, nodes: list[Node]) -> dict[str, str]:
         # A broker that was killed is noticed, and taken over, within seconds.
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
+        **({} if node.secure is None else _secured(node, node.secure)),
+    }
+
+
+def _secured(node: Node, secure: Secure) -> dict[str, str]:
+    """Clients and brokers log in over TLS, controllers show each other certificates, and nothing is allowed that no rule allows."""
+    login = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="broker" password="{secure.users["broker"]}";'
+    return {
+        "listeners": f"CLIENT://{node.address},CONTROLLER://{LOOPBACK}:{node.controller_port}",
+        "advertised.listeners": f"CLIENT://{node.address}",
+        "listener.security.protocol.map": "CLIENT:SASL_SSL,CONTROLLER:SSL",
+        "inter.broker.listener.name": "CLIENT",
+        "sasl.enabled.mechanisms": MECHANISM,
+        "sasl.mechanism.inter.broker.protocol": MECHANISM,
+        f"listener.name.client.{MECHANISM.lower()}.sasl.jaas.config": login,
+        "listener.name.controller.ssl.client.auth": "required",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(secure.keystore),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(secure.ca),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": f"User:{ADMIN};User:broker;User:CN={BROKER}",
     }
 
 
@@ -121,9 +149,9 @@ def prepare(nodes: list[Node], using: KafkaPrograms, environ: Mapping[str, str])
         kept.write_text(_new_id())
     for node in nodes:
         settings = folders.make(node.folder, 0o700) / "server.properties"
-        settings.write_text("".join(f"{name}={value}\n" for name, value in properties(node, nodes).items()))
+        write_private(settings, "\n".join(f"{name}={value}" for name, value in properties(node, nodes).items()))
         if not (node.folder / "data" / "meta.properties").exists():
-            _format(node, kept.read_text(), _formatted(using, settings, environ))
+            _format(node, kept.read_text(), _checkpoint(node, using, settings, environ))
 
 
 def _format(node: Node, cluster_id: str, checkpoint: Path) -> None:
@@ -142,11 +170,24 @@ def _new_id() -> str:
     return "K" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
-def _formatted(using: KafkaPrograms, settings: Path, environ: Mapping[str, str]) -> Path:
-    """The feature levels of a fresh cluster, written once by Kafka's own tool and kept beside the jars."""
-    kept = using.jars.with_name(f"{using.jars.name}-bootstrap.checkpoint")
+def _checkpoint(node: Node, using: KafkaPrograms, settings: Path, environ: Mapping[str, str]) -> Path:
+    """What a fresh cluster begins with, written by Kafka's own tool: feature levels once for all and kept beside the jars, users for
+    one cluster and kept beside its nodes."""
+    if node.secure is None:
+        return _formatted(using, settings, environ, using.jars.with_name(f"{using.jars.name}-bootstrap.checkpoint"))
+    # In a file, for a command line can be read by everybody.
+    arguments = node.folder / "users"
+    users = [f"--add-scram\n{MECHANISM}=[name={name},password={secret}]" for name, secret in node.secure.users.items()]
+    write_private(arguments, "\n".join(users))
+    try:
+        return _formatted(using, settings, environ, node.folder.parent / "bootstrap.checkpoint", f"@{arguments}")
+    finally:
+        arguments.unlink()
+
+
+def _formatted(using: KafkaPrograms, settings: Path, environ: Mapping[str, str], kept: Path, *more: str) -> Path:
     if not kept.exists():
-        argv = using.argv(FORMAT_CLASS, "format", "--cluster-id", ANY_ID, "--config", str(settings))
+        argv = using.argv(FORMAT_CLASS, "format", "--cluster-id", ANY_ID, "--config", str(settings), *more)
         done = subprocess.run(argv, capture_output=True, text=True, check=False, env=dict(environ))
         if done.returncode != 0:
             message = f"Kafka could not format its folder ({done.stderr.strip()[-300:]}): free some space or change KAFKA_NODES"
@@ -173,7 +214,9 @@ def command(node: Node, using: KafkaPrograms, environ: Mapping[str, str]) -> Com
 
 
 def knows(node: Node, numbers: set[int]) -> bool:
-    """Whether this node answers and sees these nodes taking part."""
+    """Whether this node answers and sees these nodes taking part. One that wants a login tells strangers that it is there, no more."""
+    if node.secure is not None:
+        return wire.speaks_tls(LOOPBACK, node.port, node.secure.ca)
     return numbers <= set(wire.brokers(LOOPBACK, node.port))
 
 

@@ -2,7 +2,9 @@
 client library would cost the supervisor more memory than all the rest of it."""
 
 import socket
+import ssl
 import struct
+from pathlib import Path
 
 METADATA = 3
 VERSION = 1
@@ -20,6 +22,17 @@ def brokers(host: str, port: int, timeout_seconds: float = 2.0) -> list[int]:
             return _broker_ids(_exactly(link, size))
     except (OSError, struct.error):
         return []
+
+
+def speaks_tls(host: str, port: int, ca: Path, timeout_seconds: float = 2.0) -> bool:
+    """Whether somebody there shows a certificate of this authority; Kafka does so once it takes requests."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_seconds) as link:
+            context = ssl.create_default_context(cafile=ca)
+            context.wrap_socket(link, server_hostname=host).close()
+    except OSError:
+        return False
+    return True
 
 
 def _exactly(link: socket.socket, size: int) -> bytes:

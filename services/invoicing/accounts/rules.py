@@ -8,8 +8,8 @@ PRINTED = {"address": "registered_address", "phone": "registered_phone"}
 """Fields of a title whose printed name differs from the one they travel under."""
 SEALED = "sealed."
 MANAGES, FORBIDS, POOLS = "MANAGE_TARGET_INVOICE", "FORBID_MANAGE_INVOICE", "OFFSET_MEMBER_DEFICITS"
-Unseal = Callable[[str, str], str]
-"""From a wrapped key and a sealed value to the text."""
+Unseal = Callable[[str, str, str], str]
+"""From a wrapped key, a sealed value and what it is about to the text."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,12 @@ class Title:
     bank_account: str | None = None
 
 
-def unsealed(title: dict[str, Any], wrapped_key: str | None, unseal: Unseal) -> Title:
+def unsealed(account_id: int, title: dict[str, Any], wrapped_key: str | None, unseal: Unseal) -> Title:
     """A sealed title made readable, with the names its fields are printed under."""
     plain: dict[str, Any] = {
-        PRINTED.get(name, name): unseal(wrapped_key or "", value) if str(value).startswith(SEALED) else value
+        PRINTED.get(name, name): unseal(wrapped_key or "", value, f"{account_id}/{name}")
+        if str(value).startswith(SEALED)
+        else value
         for name, value in title.items()
     }
     return Title(**plain)

@@ -94,7 +94,8 @@ def decide(
         )
     if intent.pays_deficit:
         return _pay_deficit(intent, request_id, applicant)
-    title = None if applicant.title is None else unsealed(applicant.title, applicant.wrapped_key, unseal)
+    sealed, key = applicant.title, applicant.wrapped_key
+    title = None if sealed is None else unsealed(intent.account_id, sealed, key, unseal)
     refused = check(intent, applicant, title)
     if refused is not None:
         return RequestDecision(refused)

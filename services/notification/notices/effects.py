@@ -6,7 +6,7 @@ from services.notification.channels.port import Attachment, Mail, MailSender, Se
 from services.notification.notices.rules import DueNotice, NoAddress
 from shared.runtime.objects import ObjectStore
 
-Unseal = Callable[[str, str], str]
+Unseal = Callable[[str, str, str], str]
 
 
 async def send_mail(
@@ -17,14 +17,15 @@ async def send_mail(
     attachments = tuple(
         [Attachment(file.name, file.media_type, await objects.get(file.object_key)) for file in due.files]
     )
-    address = unseal(due.wrapped_key, due.address)
+    address = unseal(due.wrapped_key, due.address, f"{due.account_id}/mailbox")
     return await sender.send(Mail(_id_of(due), address, due.subject, due.text, attachments))
 
 
 async def send_sms(due: DueNotice, *, sender: SmsSender, unseal: Unseal) -> SendAnswer | NoAddress:
     if due.address is None or due.wrapped_key is None:
         return NoAddress()
-    return await sender.send(Sms(_id_of(due), unseal(due.wrapped_key, due.address), due.text.splitlines()[0]))
+    mobile = unseal(due.wrapped_key, due.address, f"{due.account_id}/mobile")
+    return await sender.send(Sms(_id_of(due), mobile, due.text.splitlines()[0]))
 
 
 def _id_of(due: DueNotice) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
 
-Seal = Callable[[str, str], str]
+Seal = Callable[[str, str, str], str]
 """From a wrapped key and a text to the sealed value."""
 
 

@@ -98,7 +98,10 @@ def titles_changed(account: Account, titles: Sequence[Title], seal: Seal) -> lis
 
 def _title_changed(account: Account, title: Title, seal: Seal) -> TitleChanged:
     sealed: dict[str, Any] = {
-        name: None if (text := getattr(title, name)) is None else seal(account.wrapped_key, text) for name in SEALED
+        name: None
+        if (text := getattr(title, name)) is None
+        else seal(account.wrapped_key, text, f"{account.account_id}/{name}")
+        for name in SEALED
     }
     plain = {"title_id": title.title_id, "version": title.version, "status": title.status, "kind": title.kind}
     return TitleChanged.model_validate({"account_id": account.account_id} | plain | sealed)

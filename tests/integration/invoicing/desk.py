@@ -44,7 +44,7 @@ def a_title(
 ) -> TitleChanged:
     """What title says of a registration."""
     plain = registration.model_dump(exclude_none=True)
-    sealed = {name: SEALER.seal(KEY, text) for name, text in plain.items() if name != "kind"}
+    sealed = {name: SEALER.seal(KEY, text, f"{account_id}/{name}") for name, text in plain.items() if name != "kind"}
     common = {"account_id": account_id, "title_id": title_id, "version": version, "status": status}
     return TitleChanged.model_validate(common | sealed | {"kind": registration.kind})
 

@@ -159,7 +159,7 @@ async def test_a_lower_version_of_a_title_or_a_status_is_ignored(desk: Desk) -> 
     )
     await desk.queued_part()
     part = await desk.claimed()
-    assert SEALER.unseal(str(part.wrapped_key), part.title["name"]) == "新名称"
+    assert SEALER.unseal(str(part.wrapped_key), part.title["name"], "1/name") == "新名称"
 
 
 async def test_a_second_key_for_an_account_changes_nothing(desk: Desk) -> None:
@@ -174,7 +174,7 @@ async def test_a_title_that_changes_after_the_request_is_not_printed(desk: Desk)
     await desk.heard(a_title(registration, version=2))
     await desk.reserved(request_id, 106)
     part = await desk.claimed()
-    assert SEALER.unseal(str(part.wrapped_key), part.title["name"]) == "示例科技有限公司"
+    assert SEALER.unseal(str(part.wrapped_key), part.title["name"], "1/name") == "示例科技有限公司"
 
 
 # what the ledger says

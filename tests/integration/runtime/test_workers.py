@@ -193,7 +193,7 @@ async def test_a_connection_that_was_never_given_back_is_not_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(databases, "CLOSE_SECONDS", 0.05)
-    kept = await database._pool.acquire()
+    kept = await database._pools["handlers"].acquire()
     await database.close()
     with pytest.raises(InterfaceError):
         await kept.fetchval("SELECT 1")

@@ -52,7 +52,9 @@ class Titles:
         return said
 
     def names(self, said: Sequence[Message]) -> list[tuple[str, str]]:
-        return [(one.status, SEALER.unseal(self.key, one.name)) for one in said if isinstance(one, TitleChanged)]
+        return [
+            (one.status, SEALER.unseal(self.key, one.name, "1/name")) for one in said if isinstance(one, TitleChanged)
+        ]
 
 
 @pytest.fixture

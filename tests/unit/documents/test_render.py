@@ -6,15 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from services.invoicing.invoice_files.face import FaceParty
-from services.invoicing.invoice_files.rendering.frames import frame
+from services.invoicing.invoice_files.rendering.frames import frame_of_face
 from services.invoicing.invoice_files.rendering.render import render
 from services.invoicing.invoice_files.rendering.renderer import PASSED_ON, ROOT, Renderer, RenderFailed, environment
-from tests.unit.documents.faces import NUMBER, a_face, some_lines
+from tests.unit.documents.faces import LINE, NUMBER, a_face, some_lines
 
 WORKER = "services.invoicing.invoice_files.rendering.worker"
 ORPHAN = """
@@ -142,13 +143,14 @@ async def test_the_process_ends_when_the_service_is_killed() -> None:
 
 
 def test_last_words_tell_the_error_and_the_place_but_not_the_text() -> None:
+    face = a_face(replace(LINE, tax_percent="张三"))  # type: ignore[arg-type]
     worker = subprocess.run(
-        [sys.executable, "-m", WORKER], cwd=ROOT, input=frame({"buyer": "张三"}), capture_output=True, check=False
+        [sys.executable, "-m", WORKER], cwd=ROOT, input=frame_of_face(face), capture_output=True, check=False
     )
     assert worker.returncode == 1
     assert worker.stdout == b""
     words = worker.stderr.decode()
-    assert words.startswith("drawing an invoice ended in AttributeError at pdf.py:")
+    assert words.startswith("drawing an invoice ended in InvalidOperation at xml.py:")
     assert words.count("\n") == 1
 
 

@@ -7,14 +7,16 @@ import pytest
 
 from shared.contracts.ledger import ReleaseReservation
 from shared.runtime.clock import VirtualClock, uuid7, uuid7_of
+from shared.runtime.dsn import database_of
 from shared.runtime.envelope import Envelope, Unreadable, read, write
 from shared.runtime.sealing import Sealer, Unsealable
-from shared.runtime.settings import database_of
 from shared.runtime.transport import Headers, Partition, Record
 from tests.support.counting import headers_of
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 TIME = "2026-03-10T10:00:00+08:00"
+OLD_KEY = "sealed.v1.z5yA_t9qNiIDo0Bd.CD4QB9JZbmklTaJA610uC6wBox5YegjmDLLAkIjN-ebjTgryjEubxufHHHatcwEw"
+OLD_VALUE = "sealed.v1.msMCZt_ehkyzIY3u.0nNCcouwHTWBWWHswAmlYR2mIJJjJg"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -94,6 +96,29 @@ def test_a_seal_opens_with_its_own_key_only_and_only_unchanged() -> None:
             sealer.unseal(wrong_key, value)
     with pytest.raises(Unsealable):
         Sealer(b"x" * 32).unseal(key, sealed)
+
+
+def test_a_sealed_value_opens_in_its_own_place_only() -> None:
+    """An old one, which says neither key nor place, opens wherever it always did."""
+    sealer = Sealer(b"k" * 32)
+    key = sealer.new_wrapped_key()
+    sealed = sealer.seal(key, "62220001", "1001/bank_account")
+    assert sealer.unseal(key, sealed, "1001/bank_account") == "62220001"
+    for elsewhere in ("1001/name", "1002/bank_account", ""):
+        with pytest.raises(Unsealable):
+            sealer.unseal(key, sealed, elsewhere)
+    assert sealer.unseal(OLD_KEY, OLD_VALUE, "1001/bank_account") == "旧值"
+
+
+@pytest.mark.parametrize(
+    "value", ["", "sealed.v1", "sealed.v1.a.b", "sealed.v1.AAAA.AAAA.AAAA", "旧值", "sealed.v1.*.*"]
+)
+def test_what_is_no_sealed_value_is_unsealable(value: str) -> None:
+    sealer = Sealer(b"k" * 32)
+    with pytest.raises(Unsealable):
+        sealer.unseal(sealer.new_wrapped_key(), value)
+    with pytest.raises(Unsealable):
+        sealer.unseal(value, sealer.seal(sealer.new_wrapped_key(), "x"))
 
 
 def test_a_master_key_of_the_wrong_length_is_refused() -> None:

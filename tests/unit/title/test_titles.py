@@ -33,9 +33,9 @@ FULL = {
 OPEN = Account(1, "open", 4, "key", NOW)
 
 
-def seal(wrapped_key: str, text: str) -> str:
-    """Shows what was sealed, and with which key."""
-    return f"sealed.v1.{wrapped_key}.{text.encode().hex()}"
+def seal(wrapped_key: str, text: str, about: str) -> str:
+    """Shows what was sealed, with which key, and for which place."""
+    return f"sealed.v1.{wrapped_key}.{f'{about} {text}'.encode().hex()}"
 
 
 def registration(kind: str = "enterprise", name: str = "示例科技有限公司", **fields: Any) -> Registration:  # noqa: ANN401
@@ -115,8 +115,10 @@ def test_a_title_is_told_in_full_sealed_with_the_key_of_its_account() -> None:
     (told,) = titles_changed(OPEN, [COMPLETE], seal)
     assert isinstance(told, TitleChanged)
     assert (told.account_id, told.title_id, told.version, told.status) == (1, 7, 4, "active")
-    assert told.name == seal("key", "示例")
-    assert {name: getattr(told, name) for name in FULL} == {name: seal("key", text) for name, text in FULL.items()}
+    assert told.name == seal("key", "示例", "1/name")
+    assert {name: getattr(told, name) for name in FULL} == {
+        name: seal("key", text, f"1/{name}") for name, text in FULL.items()
+    }
 
 
 def test_what_a_title_does_not_have_is_not_sealed() -> None:
@@ -127,7 +129,9 @@ def test_what_a_title_does_not_have_is_not_sealed() -> None:
 
 def test_a_recipient_is_told_sealed_or_not_at_all() -> None:
     (told,) = recipient_changed(OPEN, registered(), kept=True, seal=seal)
-    assert told == RecipientChanged(account_id=1, version=4, mailbox=seal("key", "a@b.example"), mobile=None)
+    assert told == RecipientChanged(
+        account_id=1, version=4, mailbox=seal("key", "a@b.example", "1/mailbox"), mobile=None
+    )
     assert recipient_changed(OPEN, registered(), kept=False, seal=seal) == []
 
 

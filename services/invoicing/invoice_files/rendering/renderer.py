@@ -11,10 +11,16 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from services.invoicing.invoice_files.face import InvoiceFace
-from services.invoicing.invoice_files.rendering.frames import HEADER_BYTES, RenderedFile, frame, length_of, value_of
+from services.invoicing.invoice_files.rendering.frames import (
+    HEADER_BYTES,
+    RenderedFile,
+    files_of,
+    frame_of_face,
+    length_of,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 """Where `services` and `shared` lie."""
@@ -73,6 +79,8 @@ class _Worker:
             files = await _ask(process, face)
         except (asyncio.IncompleteReadError, ConnectionError) as broken:
             raise RenderFailed(f"the drawing process ended while drawing {face.number}") from broken
+        except ValueError as nonsense:
+            raise RenderFailed(f"the drawing process answered nonsense for {face.number}") from nonsense
         finally:
             if files is None:  # half an answer may be in the pipe: it can't be used again
                 self._process = None
@@ -108,10 +116,10 @@ def environment() -> dict[str, str]:
 async def _ask(process: Process, face: InvoiceFace) -> list[RenderedFile]:
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(frame(face))
+    process.stdin.write(frame_of_face(face))
     await process.stdin.drain()
     length = length_of(await process.stdout.readexactly(HEADER_BYTES))
-    return cast("list[RenderedFile]", value_of(await process.stdout.readexactly(length)))
+    return files_of(await process.stdout.readexactly(length))
 
 
 async def _kill(process: Process) -> None:

@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 from traceback import extract_tb
 from types import TracebackType
-from typing import cast
 
-from services.invoicing.invoice_files.face import InvoiceFace
-from services.invoicing.invoice_files.rendering.frames import HEADER_BYTES, frame, length_of, value_of
+from services.invoicing.invoice_files.rendering.frames import HEADER_BYTES, face_of, frame_of_files, length_of
 from services.invoicing.invoice_files.rendering.render import render
 from services.invoicing.invoice_files.rendering.typeface import typeface
 
@@ -31,8 +29,8 @@ def main(arguments: list[str]) -> None:
     fallback_font = Path(arguments[0]) if arguments else None
     typeface(fallback_font)
     while header := sys.stdin.buffer.read(HEADER_BYTES):
-        face = cast("InvoiceFace", value_of(sys.stdin.buffer.read(length_of(header))))
-        answers.write(frame(render(face, fallback_font)))
+        face = face_of(sys.stdin.buffer.read(length_of(header)))
+        answers.write(frame_of_files(render(face, fallback_font)))
         answers.flush()
 
 

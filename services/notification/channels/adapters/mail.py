@@ -2,10 +2,11 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from email.message import EmailMessage
 from email.policy import SMTP
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiosmtplib
 
@@ -15,15 +16,18 @@ from shared.domain.remark import safe_in_header
 
 SEND_SECONDS = 20.0
 TOO_LARGE = 552
+PLAIN: Mapping[str, Any] = {"start_tls": False}
 MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 """One plain address. Lists, display names and quoted or non-ASCII mailboxes are not what a customer registers."""
 
 
 class SmtpMailSender:
-    def __init__(self, host: str, port: int, sender: str) -> None:
+    def __init__(self, host: str, port: int, sender: str, security: Mapping[str, Any] = PLAIN) -> None:
+        """`security`: TLS and login, as aiosmtplib takes them."""
         self._host = host
         self._port = port
         self._sender = sender
+        self._security = security
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,8 +51,8 @@ class SmtpMailSender:
                     recipients=[mail.recipient],
                     hostname=self._host,
                     port=self._port,
-                    start_tls=False,
                     timeout=SEND_SECONDS,
+                    **self._security,
                 )
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _refusal(Refusal.ADDRESS_REFUSED, error.recipients[0].code)

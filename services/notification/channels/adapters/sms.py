@@ -1,8 +1,9 @@
 """SMS over the gateway's HTTP interface. The gateway sends one `out_id` once."""
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 
@@ -15,8 +16,8 @@ NEVER = (400, 422)
 
 
 class HttpSmsSender:
-    def __init__(self, url: str) -> None:
-        self._client = httpx2.AsyncClient(base_url=url, timeout=SEND_SECONDS)
+    def __init__(self, url: str, security: Mapping[str, Any] = {}) -> None:
+        self._client = httpx2.AsyncClient(base_url=url, timeout=SEND_SECONDS, **security)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """The calls. Whatever goes wrong on the way is `Unknown`: only the platform's own words decide anything."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,9 +25,10 @@ A = TypeVar("A")
 
 
 class HttpJsonPlatform:
-    def __init__(self, url: str, call_seconds: float = CALL_SECONDS) -> None:
+    def __init__(self, url: str, call_seconds: float = CALL_SECONDS, security: Mapping[str, Any] = {}) -> None:
         self._call_seconds = call_seconds
-        self._client = httpx2.AsyncClient(base_url=url, timeout=httpx2.Timeout(call_seconds, connect=CONNECT_SECONDS))
+        timeout = httpx2.Timeout(call_seconds, connect=CONNECT_SECONDS)
+        self._client = httpx2.AsyncClient(base_url=url, timeout=timeout, **security)
 
     async def __aenter__(self) -> Self:
         return self
