@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
@@ -17,12 +16,13 @@ from shared.runtime import heap, logs, migrations, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.kafka import KafkaTransport, declare_topics
+from shared.runtime.listening import server_of
 from shared.runtime.roles import roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
 from shared.runtime.watchdog import Watchdog
-from shared.runtime.web import web_app
+from shared.runtime.web import limits_of, listeners_of
 
 STOP_SECONDS = 25
 
@@ -77,19 +77,10 @@ async def _serve(service: Service, settings: Settings) -> None:
                     await task
         log.info("stopped")
 
-    app = web_app(runtime, settings.service_token.get_secret_value(), watchdog, f"Kaipiao {service.name}", shared)
+    app, listeners = listeners_of(runtime, settings, watchdog, shared)
     app.router.lifespan_context = lifespan
-    config = uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=5,
-    )
-    server = uvicorn.Server(config)
-    await server.serve()
+    server, sockets = server_of(listeners, app, limits_of(settings))
+    await server.serve(sockets=sockets)
     if not server.started:
         raise SystemExit(1)
 
