@@ -9,8 +9,9 @@ UV := .venv/bin/uv
 COMPILE := $(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SEEDS ?= 100
 SECONDS ?= 600
+CASES ?= 1000
 
-.PHONY: help run test check examples bench simulate soak verify schema status stop clean-data lock python stack
+.PHONY: help run test check examples bench fuzz simulate soak verify schema status stop clean-data lock python stack
 
 help: ## what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ examples: python ## worked examples from a file (FILE=path.json)
 
 bench: stack ## measurements beside their yardsticks (ONLY=name)
 	@exec $(PYTHON) -m tests.bench $(ONLY)
+
+fuzz: stack ## generated requests to every operation of the public API (CASES=1000)
+	@FUZZ_CASES=$(CASES) exec $(PYTHON) -m pytest tests/integration/http/test_fuzz.py $(ARGS)
 
 simulate: python ## seeded simulation (SEEDS=100, or one SEED=7)
 	@exec $(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

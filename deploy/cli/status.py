@@ -16,7 +16,7 @@ def status() -> None:
     known = endpoints()
     for service in (*SERVICES, "gateway"):
         try:
-            with urllib.request.urlopen(f"{known[service]}/readyz", timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{known['operations'][service]}/readyz", timeout=ANSWER_SECONDS) as answer:  # noqa: S310
                 typer.echo(f"{service:<13} ready     {json.load(answer)}")
         except urllib.error.HTTPError as error:
             typer.echo(f"{service:<13} not ready {error.read().decode()}")

@@ -59,10 +59,11 @@ class Customer:
 
 
 class Operator:
-    """Somebody with the service token: makes keys, looks at parked records."""
+    """Somebody with the operators' token: makes keys, looks at parked records."""
 
-    def __init__(self) -> None:
-        self._headers = {"Authorization": f"Bearer {os.environ['SERVICE_TOKEN']}"}
+    def __init__(self, holding: str = "OPERATOR_TOKEN") -> None:
+        self._headers = {"Authorization": f"Bearer {os.environ[holding]}"}
+        self.urls = dict(one.split("=", 1) for one in os.environ["OPERATIONS_URLS"].split(","))
 
     async def call(self, method: str, url: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         async with httpx2.AsyncClient(headers=self._headers, timeout=30) as http:

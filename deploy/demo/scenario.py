@@ -55,8 +55,8 @@ async def play() -> Story:
 
 async def _free_run() -> int:
     """Kept data has the accounts of earlier runs; each run brings its own."""
-    operator, run = Operator(), 0
-    while await operator.call("GET", f"{os.environ['TITLE_URL']}/accounts/{PERSON + run * RUN_STEP}") is not None:
+    gateway, run, title = Operator("SERVICE_TOKEN"), 0, os.environ["TITLE_URL"].split(",")[0]
+    while await gateway.call("GET", f"{title}/accounts/{PERSON + run * RUN_STEP}") is not None:
         run += 1
     return run
 
@@ -85,9 +85,10 @@ async def _publish(story: Story) -> None:
 
 async def _sign_in(story: Story) -> None:
     operator, gateway = Operator(), os.environ["GATEWAY_URL"]
+    keys = f"{operator.urls['gateway']}/ops/api-keys"
     for account in (PERSON, ENTERPRISE, MONTHLY, UNLUCKY):
         account_id = account + story.run * RUN_STEP
-        made = await operator.call("POST", f"{gateway}/ops/api-keys", {"account_id": account_id, "name": "demo"})
+        made = await operator.call("POST", keys, {"account_id": account_id, "name": "demo"})
         story.customers[account] = Customer(account_id, made["api_key"], gateway)
 
 
@@ -111,7 +112,7 @@ async def _arrivals(story: Story) -> None:
 
 
 async def _parked(operator: Operator) -> list[dict[str, Any]] | None:
-    found: list[dict[str, Any]] = await operator.call("GET", f"{os.environ['LEDGER_URL']}/ops/parked")
+    found: list[dict[str, Any]] = await operator.call("GET", f"{operator.urls['ledger']}/ops/parked")
     return found if len(found) >= PARKED_EXPECTED else None
 
 

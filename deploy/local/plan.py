@@ -16,6 +16,9 @@ from shared.runtime.programs import may_know
 
 SERVICE_PORTS = {"title": 8101, "ledger": 8102, "invoicing": 8103, "notification": 8104}
 GATEWAY_PORT = 8080
+# The operators' listener of a service prefers the port a thousand above.
+OPERATIONS_STEP = 1000
+CALLBACKS_PORT = 8121
 TAX_PLATFORM_PORT = 8111
 SMS_PORT = 8112
 SMTP_HTTP_PORT = 8113
@@ -39,6 +42,7 @@ MAY_BE_SAID = (
     "SMS_URL",
     "DOCUMENTS_URL",
     "SERVICE_TOKEN",
+    "OPERATOR_TOKEN",
     "SEALING_KEY",
     "OTLP_ENDPOINT",
 )
@@ -46,6 +50,10 @@ MAY_BE_SAID = (
 NOT_INHERITED = {
     "HTTP_PORT",
     "HTTP_HOST",
+    "OPERATIONS_HOST",
+    "OPERATIONS_PORT",
+    "CALLBACKS_HOST",
+    "CALLBACKS_PORT",
     "REPLICA",
     "REPLICAS",
     "RUN_EXIT",
@@ -59,12 +67,13 @@ NOT_INHERITED = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One Python program and where it says that it is ready."""
+    """One Python program, where it says that it is ready, and of a service where operators reach it."""
 
     name: str
     module: str
     settings: Mapping[str, str]
     ready_url: str
+    operations_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,20 @@ def make(
     """
     host = options.environ.get("HTTP_HOST", LOOPBACK)
     gateway = _chosen(ports, options.http_port, GATEWAY_PORT, "HTTP_PORT")
-    first = {name: ports.prefer(port) for name, port in SERVICE_PORTS.items()}
+    logins = {
+        name: _logins(name, keys, database_url, own_logins, options.secure) for name in (*DATABASES, "tax_platform")
+    }
+    http = {
+        name: [ports.prefer(port + REPLICA_STEP * number) for number in range(options.replicas)]
+        for name, port in SERVICE_PORTS.items()
+    }
+    services = [
+        _service(name, replica, port, LOOPBACK, ports, logins[name])
+        for name, listed in http.items()
+        for replica, port in enumerate(listed, 1)
+    ]
+    services.append(_service("gateway", 1, gateway, host, ports, logins["gateway"]))
+    callbacks = next(each.settings["CALLBACKS_PORT"] for each in services if each.name == "invoicing")
     tax_platform, sms, smtp_http = (ports.prefer(port) for port in (TAX_PLATFORM_PORT, SMS_PORT, SMTP_HTTP_PORT))
     smtp = _chosen(ports, None if options.environ.get("SMTP_HOST") else options.smtp_port, SMTP_PORT, "SMTP_PORT")
     copies = "3" if options.kafka_nodes == 3 else "1"
@@ -105,20 +127,20 @@ def make(
         "TOPIC_REPLICATION": copies,
         "TOPIC_MIN_INSYNC": "2" if options.kafka_nodes == 3 else "1",
         "GATEWAY_URL": _url(gateway),
-        **{f"{name.upper()}_URL": _url(port) for name, port in first.items()},
+        **{f"{name.upper()}_URL": ",".join(map(_url, listed)) for name, listed in http.items()},
+        "OPERATIONS_URLS": ",".join(f"{each.name}={each.operations_url}" for each in services),
+        "CALLBACKS_URL": _url(int(callbacks)),
         "TAX_PLATFORM_URL": _url(tax_platform),
         "TAX_PLATFORM_SECRET": keys.tax_platform_secret,
         "SMS_URL": _url(sms),
         **_mail(options, smtp),
         "DOCUMENTS_URL": f"file://{state / 'documents'}",
         "SERVICE_TOKEN": keys.service_token,
+        "OPERATOR_TOKEN": keys.operator_token,
         "SEALING_KEY": keys.sealing_key,
     }
     # Whatever was said explicitly wins, except the addresses that were just chosen.
     shared |= {name: options.environ[name] for name in MAY_BE_SAID if options.environ.get(name)}
-    logins = {
-        name: _logins(name, keys, database_url, own_logins, options.secure) for name in (*DATABASES, "tax_platform")
-    }
     if options.secure:
         shared |= kafka_settings(state)
     sandbox = (
@@ -126,19 +148,8 @@ def make(
         _sandbox("sms_gateway", sms, state),
         _sandbox("smtp_sink", smtp_http, state, {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(smtp)}),
     )
-    services = [
-        _service(
-            name,
-            replica,
-            port if replica == 1 else ports.prefer(port + REPLICA_STEP * (replica - 1)),
-            LOOPBACK,
-            logins[name],
-        )
-        for name, port in first.items()
-        for replica in range(1, options.replicas + 1)
-    ]
     people = {name: keys.password_of(f"kafka/{name}") for name in KAFKA_LOGINS} if options.secure else {}
-    return Plan(shared, sandbox, (*services, _service("gateway", 1, gateway, host, logins["gateway"])), people)
+    return Plan(shared, sandbox, tuple(services), people)
 
 
 def command(
@@ -164,7 +175,8 @@ def endpoints(plan: Plan) -> dict[str, object]:
     shared = plan.shared
     return {
         "gateway": shared["GATEWAY_URL"],
-        **{name: shared[f"{name.upper()}_URL"] for name in SERVICE_PORTS},
+        "operations": {each.name: each.operations_url for each in plan.services},
+        **{name: shared[f"{name.upper()}_URL"].split(",")[0] for name in SERVICE_PORTS},
         "kafka": shared["KAFKA_BOOTSTRAP"],
         "database": shared["DATABASE_URL"],
         "dsn": {name: database_of(_owners_url(plan, name), name) for name in DATABASES},
@@ -180,7 +192,7 @@ def endpoints(plan: Plan) -> dict[str, object]:
         "smtp_http": next(each.ready_url.removesuffix("/readyz") for each in plan.sandbox if each.name == "smtp_sink"),
         "documents": shared["DOCUMENTS_URL"],
         "otlp": shared.get("OTLP_ENDPOINT", ""),
-        "metrics": {each.name: each.ready_url.replace("/readyz", "/metrics") for each in plan.services},
+        "metrics": {each.name: f"{each.operations_url}/metrics" for each in plan.services},
     }
 
 
@@ -248,10 +260,16 @@ def _sandbox(name: str, port: int, state: Path, more: Mapping[str, str] | None =
     return Planned(name, f"deploy.sandbox.{name}", settings, f"{_url(port)}/readyz")
 
 
-def _service(name: str, replica: int, port: int, host: str, logins: Mapping[str, str]) -> Planned:
+def _service(name: str, replica: int, port: int, host: str, ports: Ports, logins: Mapping[str, str]) -> Planned:
+    """Operators' routes and the platform's callbacks are for this machine, wherever customers come from."""
+    operations = ports.prefer((GATEWAY_PORT if name == "gateway" else port) + OPERATIONS_STEP)
     settings = {"HTTP_HOST": host, "HTTP_PORT": str(port), "REPLICA": str(replica), **logins}
+    settings |= {"OPERATIONS_HOST": LOOPBACK, "OPERATIONS_PORT": str(operations)}
+    if name == "invoicing":
+        callbacks = ports.prefer(CALLBACKS_PORT + REPLICA_STEP * (replica - 1))
+        settings |= {"CALLBACKS_HOST": LOOPBACK, "CALLBACKS_PORT": str(callbacks)}
     label = name if replica == 1 else f"{name}-{replica}"
-    return Planned(label, f"services.{name}", settings, f"{_url(port)}/readyz")
+    return Planned(label, f"services.{name}", settings, f"{_url(operations)}/readyz", _url(operations))
 
 
 def _url(port: int) -> str:

@@ -126,8 +126,10 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
             ),
         ],
         routes=routes,
-        public_routes=partial(
-            callback_routes.routes, called_about=partial(called_about, secret=secret), tables=SUBMITTED
+        callback_routes=partial(
+            callback_routes.routes,
+            called_about=partial(called_about, secret=secret, window_seconds=settings.callback_window_seconds),
+            tables=SUBMITTED,
         ),
         resources=[*platforms.each(), renderer],
     )

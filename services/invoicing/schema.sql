@@ -57,6 +57,7 @@ CREATE TABLE credit_note (
     created_at            timestamptz NOT NULL,
     ended_at              timestamptz,
     traceparent           text        DEFAULT NULLIF(current_setting('kaipiao.traceparent', true), ''),
+    called_at             timestamptz,
     PRIMARY KEY (account_id, credit_note_id),
     CHECK ((status IN ('issued', 'quarantined')) = (number IS NOT NULL)),
     CHECK ((ended_at IS NULL) = (status IN ('requested', 'form_pending')))
@@ -164,6 +165,7 @@ CREATE TABLE part (
     quota_month    text,
     notified_month text,
     unanswered     integer     NOT NULL DEFAULT 0,
+    called_at      timestamptz,
     PRIMARY KEY (account_id, part_id),
     UNIQUE (account_id, request_id, part_no),
     CHECK ((net_fen + tax_fen) = gross_fen),
@@ -184,6 +186,13 @@ CREATE TABLE part_history (
     at          timestamptz NOT NULL,
     PRIMARY KEY (account_id, part_id, change_no)
 ) PARTITION BY HASH (account_id);
+
+CREATE TABLE platform_call (
+    call_id   bytea       NOT NULL,
+    called_at timestamptz NOT NULL,
+    PRIMARY KEY (call_id)
+);
+CREATE INDEX platform_call_old ON platform_call (called_at);
 
 -- append-only: rows are added, never changed or deleted
 CREATE TABLE platform_serial (

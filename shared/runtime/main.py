@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -21,14 +22,14 @@ from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
+from shared.runtime.listening import server_of
 from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import SharedClock
 from shared.runtime.watchdog import Watchdog, end_process
-from shared.runtime.web import web_app
+from shared.runtime.web import limits_of, listeners_of
 
-HTTP_ENDS_SECONDS = 3
 SPANS_SECONDS = 2.0
 WRONG_SETTING = 78
 
@@ -129,19 +130,10 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
             yield
         log.info("stopped")
 
-    app = web_app(runtime, settings.service_token.get_secret_value(), watchdog, f"Kaipiao {service.name}", shared)
+    app, listeners = listeners_of(runtime, settings, watchdog, shared)
     app.router.lifespan_context = lifespan
-    config = uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        timeout_graceful_shutdown=HTTP_ENDS_SECONDS,
-    )
-    server = Server(config, stopping)
-    await server.serve()
+    server, sockets = server_of(listeners, app, limits_of(settings), partial(Server, stopping=stopping))
+    await server.serve(sockets=sockets)
     if not server.started:
         raise SystemExit(1)
 

@@ -25,6 +25,7 @@ LOCAL_DEFAULTS = {
     "invoicing_url": "where the gateway reaches invoicing",
     "notification_url": "where the gateway reaches notification",
     "service_token": RANDOM,
+    "operator_token": RANDOM,
     "tax_platform_url": "the https address of your tax platform",
     "tax_platform_secret": RANDOM,
     "sms_url": "the https address of your SMS gateway",
@@ -35,7 +36,7 @@ LOCAL_DEFAULTS = {
     "sealing_key": "the base64 of 32 random bytes, `openssl rand -base64 32`",
 }
 """Settings whose default is for a laptop, and what stands there in production."""
-SECRETS = ("service_token", "tax_platform_secret")
+SECRETS = ("service_token", "operator_token", "tax_platform_secret")
 SECRET_LENGTH_MIN, KEY_LETTERS_MIN = 16, 16
 LOCAL_PASSWORDS = ("local-only", "kaipiao", "postgres")
 COPIES_MIN, IN_SYNC_MIN = 3, 2

@@ -27,6 +27,8 @@ from shared.runtime.workers import AnyWorker, runner_of
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from shared.runtime.admission import Admit
+
 I = TypeVar("I")  # noqa: E741 - the intent
 A = TypeVar("A")
 log = structlog.get_logger()
@@ -52,7 +54,12 @@ class Service:
     routes: "Callable[[Runtime], APIRouter] | None" = None
     """Routes for the gateway; they need the service token."""
     public_routes: "Callable[[Runtime], APIRouter] | None" = None
-    """Routes that check their callers themselves."""
+    """Routes for customers, under /v1; `admission` says who may call them."""
+    admission: "Callable[[Runtime], Admit] | None" = None
+    operator_routes: "Callable[[Runtime], APIRouter] | None" = None
+    """Routes under /ops for operators, beside those of every service."""
+    callback_routes: "Callable[[Runtime], APIRouter] | None" = None
+    """Routes for the outside, which signs what it says; they have a listener of their own."""
     resources: Sequence[AbstractAsyncContextManager[Any]] = ()
     """Opened before the first message, closed after the last: clients, process pools."""
 

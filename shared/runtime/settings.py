@@ -91,16 +91,54 @@ class Settings(BaseSettings):
 
     http_host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     http_port: Annotated[Port, Field(description="port to listen on; 0 takes any")] = 0
+    http_connections: Annotated[int, Field(ge=10, description="open connections of one listener at most")] = 1000
+    http_head_bytes: Annotated[int, Field(ge=1024, description="address and headers of a request at most")] = 32 * 1024
+    http_headers: Annotated[int, Field(ge=10, le=1000, description="headers of a request at most")] = 100
+    http_body_bytes: Annotated[int, Field(ge=1024, le=2**24, description="body of a request at most")] = 64 * 1024
+    http_read_seconds: Annotated[
+        float, Field(gt=0, le=300, description="how long the headers of a request may take to arrive, and its body")
+    ] = 10.0
+    operations_host: Annotated[str, Field(description="address of the operators' listener")] = "127.0.0.1"
+    operations_port: Annotated[
+        Port, Field(description="port of the operators' listener: /ops, /metrics, /livez, /readyz; 0 takes any")
+    ] = 0
+    operations_urls: Annotated[
+        str, Field(description="where operators reach the services, name=url,name=url; for the demo")
+    ] = ""
+    callbacks_host: Annotated[str, Field(description="address that the tax platform's callbacks come to")] = "127.0.0.1"
+    callbacks_port: Annotated[
+        Port, Field(description="port that the tax platform's callbacks come to, of invoicing only; 0 takes any")
+    ] = 0
+    callbacks_url: Annotated[str, Field(description="where the sandbox's tax platform reaches invoicing")] = ""
     gateway_url: Annotated[str, Field(description="where customers reach the gateway")] = "http://127.0.0.1:8080"
-    title_url: Annotated[str, Field(description="where the gateway reaches title")] = "http://127.0.0.1:8101"
-    ledger_url: Annotated[str, Field(description="where the gateway reaches ledger")] = "http://127.0.0.1:8102"
-    invoicing_url: Annotated[str, Field(description="where the gateway reaches invoicing")] = "http://127.0.0.1:8103"
-    notification_url: Annotated[str, Field(description="where the gateway reaches notification")] = (
-        "http://127.0.0.1:8104"
-    )
+    title_url: Annotated[
+        str, Field(description="where the gateway reaches title: all replicas, by commas or a name")
+    ] = "http://127.0.0.1:8101"
+    ledger_url: Annotated[
+        str, Field(description="where the gateway reaches ledger: all replicas, by commas or a name")
+    ] = "http://127.0.0.1:8102"
+    invoicing_url: Annotated[
+        str, Field(description="where the gateway reaches invoicing: all replicas, by commas or a name")
+    ] = "http://127.0.0.1:8103"
+    notification_url: Annotated[
+        str, Field(description="where the gateway reaches notification: all replicas, by commas or a name")
+    ] = "http://127.0.0.1:8104"
     service_token: Annotated[SecretStr, Field(description="bearer secret between gateway and services")] = SecretStr(
         "local-only"
     )
+    operator_token: Annotated[SecretStr, Field(description="bearer secret of operators")] = SecretStr("local-only")
+    owner_silent_seconds: Annotated[
+        float, Field(gt=0, le=15, description="how long a replica may be silent before the gateway asks another")
+    ] = 2.0
+    account_at_once: Annotated[
+        int, Field(ge=1, le=1000, description="requests of one account under way at once, per gateway process")
+    ] = 16
+    account_per_second: Annotated[
+        float, Field(gt=0, description="requests of one account a second, per gateway process")
+    ] = 100.0
+    account_burst: Annotated[
+        int, Field(ge=1, description="requests of one account that may come at once after a pause")
+    ] = 200
     answer_wait_seconds: Annotated[
         float, Field(ge=0, le=30, description="how long a request waits for the ledger's word")
     ] = 2.0
@@ -109,6 +147,9 @@ class Settings(BaseSettings):
     tax_platform_secret: Annotated[SecretStr, Field(description="with which the tax platform signs its callbacks")] = (
         SecretStr("local-only")
     )
+    callback_window_seconds: Annotated[
+        int, Field(ge=1, le=3600, description="how old the signature of a callback may be, or ahead of our clock")
+    ] = 300
     tax_platform_token: Annotated[
         SecretStr, Field(description="bearer secret for calls to the tax platform; empty sends none")
     ] = SecretStr("")

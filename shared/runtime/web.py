@@ -1,82 +1,63 @@
-"""HTTP as every service speaks it: problems (RFC 9457) with stable codes, health, metrics, parked records, the service token."""
+"""HTTP as every service speaks it, listener by listener: customers and the gateway, the outside, and operators never meet."""
 
-import hmac
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from shared.contracts.http.problem import ProblemView
-from shared.runtime import parked, tracing
-from shared.runtime.database import TRANSIENT_ERRORS
+from shared.contracts.message import LARGEST_ID, Id
+from shared.runtime import parked
+from shared.runtime.admission import Admission, Admit, Bounds, by_token, everybody
 from shared.runtime.health import health_routes
+from shared.runtime.listening import Limits, Listener
 from shared.runtime.parked import Parked, ParkedContent, Status
+from shared.runtime.problems import PROBLEM, Problem, invalid
 from shared.runtime.purposes import AtTheEdge
 from shared.runtime.sealing import Unsealable
 from shared.runtime.service import Runtime
+from shared.runtime.settings import Settings
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
 from shared.runtime.watchdog import Watchdog
 
-PROBLEM = "application/problem+json"
-SHOWN_MAX = 200
+__all__ = ["Admit", "Problem"]
+
+BOUNDS = Bounds()
+After = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 SCHEMA = "#/components/schemas/{model}"
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
-    """A "no" to somebody who asked over HTTP: what was wrong, with which value, and what to do."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        title: str,
-        detail: str,
-        headers: Mapping[str, str] | None = None,
-        **members: Any,  # noqa: ANN401 - any JSON
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.headers = dict(headers or {})
-        self.content: dict[str, Any] = {
-            "type": f"urn:kaipiao:problem:{code}",
-            "status": status,
-            "code": code,
-            "title": title,
-            "detail": detail,
-            **members,
-        }
-
-    def response(self) -> JSONResponse:
-        trace_id = tracing.trace_id()
-        content = self.content | ({"trace_id": trace_id} if trace_id else {})
-        return JSONResponse(content, self.status, self.headers, PROBLEM)
-
-
-def service_token(expected: str) -> Any:  # noqa: ANN401 - FastAPI's dependency
-    async def check(authorization: Annotated[str, Header()] = "") -> None:
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {expected}".encode()):
-            raise Problem(
-                401,
-                "UNAUTHORIZED",
-                "No valid token",
-                "Send `Authorization: Bearer <token>` with the token of this system.",
-            )
-
-    return Depends(check)
-
-
 class WebApp(FastAPI):
-    """Says in /openapi.json that every "no" is a problem. FastAPI by itself describes errors as plain JSON."""
+    """Says in /openapi.json that every "no" is a problem. FastAPI by itself describes errors as plain JSON.
 
-    def __init__(self, title: str) -> None:
+    A path with one slash too many is another path, and not there: a redirect would lead to whatever host the caller named.
+    """
+
+    def __init__(self, title: str, admission: Callable[[ASGIApp], Admission], openapi_url: str | None = None) -> None:
         content = {PROBLEM: {"schema": {"$ref": SCHEMA.format(model=ProblemView.__name__)}}}
         problem = {"description": "A problem: what was wrong, and what to do", "content": content}
-        super().__init__(title=title, docs_url=None, redoc_url=None, responses={"default": problem})
+        super().__init__(
+            title=title,
+            openapi_url=openapi_url,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            responses={"default": problem},
+        )
+        self.add_exception_handler(Problem, _problem)
+        self.add_exception_handler(RequestValidationError, _invalid)
+        self.add_exception_handler(HTTPException, _http)
+        self.add_exception_handler(Unsealable, _erased)
+        self.add_middleware(admission)
+        self.add_middleware(AtTheEdge)
 
     def openapi(self) -> dict[str, Any]:
         described = super().openapi()
@@ -85,26 +66,83 @@ class WebApp(FastAPI):
         return described
 
 
-def web_app(
-    runtime: Runtime, token: str, watchdog: Watchdog, title: str, shared_clock: SharedClock | None = None
-) -> FastAPI:
-    app = WebApp(title)
-    app.add_middleware(AtTheEdge)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    for error in TRANSIENT_ERRORS:
-        app.add_exception_handler(error, _away)
-    app.add_exception_handler(Unsealable, _erased)
-    app.add_exception_handler(Exception, _bug)
-    app.include_router(health_routes(watchdog))
-    app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
-    app.include_router(_clock(runtime, shared_clock), dependencies=[service_token(token)], include_in_schema=False)
-    if runtime.service.routes is not None:
-        app.include_router(runtime.service.routes(runtime), dependencies=[service_token(token)])
-    if runtime.service.public_routes is not None:
-        app.include_router(runtime.service.public_routes(runtime))
+def web_app(runtime: Runtime, token: str, title: str, bounds: Bounds = BOUNDS) -> WebApp:
+    """What the gateway asks of a service, with the token; or, of the gateway, what customers ask: under /v1, as its admission says."""
+    service = runtime.service
+    if service.public_routes is not None and service.admission is not None:
+        app = WebApp(title, _before("/v1/", service.admission(runtime), bounds), openapi_url="/openapi.json")
+        app.include_router(service.public_routes(runtime))
+        return app
+    app = WebApp(title, _before("/", by_token(token), bounds))
+    if service.routes is not None:
+        app.include_router(service.routes(runtime))
     return app
+
+
+def callback_app(runtime: Runtime, title: str, bounds: Bounds = BOUNDS) -> WebApp | None:
+    """Where the outside speaks by itself: on a listener of its own, since it can show no token of ours. It signs what it says."""
+    if runtime.service.callback_routes is None:
+        return None
+    app = WebApp(title, _before("/", everybody, replace(bounds, is_json=False)))
+    app.include_router(runtime.service.callback_routes(runtime))
+    return app
+
+
+def operations_app(
+    runtime: Runtime,
+    token: str,
+    watchdog: Watchdog,
+    title: str,
+    shared_clock: SharedClock | None = None,
+    described: Callable[[], dict[str, Any]] | None = None,
+) -> WebApp:
+    """What operators and their machines ask, on a listener that no customer reaches: health and metrics, and under /ops with their token
+    parked records, the clock and what the service has of its own. `described`: the OpenAPI document of the service's own routes.
+    """
+    app = WebApp(title, _before("/ops", by_token(token), BOUNDS))
+    app.include_router(health_routes(watchdog))
+    app.include_router(_operations(runtime))
+    app.include_router(_clock(runtime, shared_clock))
+    if runtime.service.operator_routes is not None:
+        app.include_router(runtime.service.operator_routes(runtime))
+    if described is not None:
+        app.add_api_route("/openapi.json", described, include_in_schema=False)
+    return app
+
+
+def listeners_of(
+    runtime: Runtime, settings: Settings, watchdog: Watchdog, shared_clock: SharedClock | None
+) -> tuple[WebApp, list[Listener]]:
+    """The app that lives as long as the process, and all listeners of the process."""
+    title = f"Kaipiao {runtime.service.name}"
+    bounds = Bounds(settings.http_body_bytes, settings.http_read_seconds)
+    app = web_app(runtime, settings.service_token.get_secret_value(), title, bounds)
+    operations = operations_app(
+        runtime,
+        settings.operator_token.get_secret_value(),
+        watchdog,
+        f"{title} operations",
+        shared_clock,
+        described=app.openapi,
+    )
+    listeners = [
+        Listener(app, settings.http_host, settings.http_port),
+        Listener(operations, settings.operations_host, settings.operations_port),
+    ]
+    callbacks = callback_app(runtime, f"{title} callbacks", bounds)
+    if callbacks is not None:
+        listeners.append(Listener(callbacks, settings.callbacks_host, settings.callbacks_port))
+    return app, listeners
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        settings.http_connections, settings.http_head_bytes, settings.http_headers, settings.http_read_seconds
+    )
+
+
+def _before(guards: str, admit: Admit, bounds: Bounds) -> Callable[[ASGIApp], Admission]:
+    return partial(Admission, admit=admit, guards=guards, bounds=bounds)
 
 
 class Decision(BaseModel):
@@ -116,12 +154,12 @@ def _operations(runtime: Runtime) -> APIRouter:
     router = APIRouter(prefix="/ops")
 
     @router.get("/parked")
-    async def parked_list(status: Status = "open", after: int = 0) -> list[Parked]:
+    async def parked_list(status: Status = "open", after: After = 0) -> list[Parked]:
         async with runtime.read() as db:
             return await parked.parked_records(db, status, after)
 
     @router.get("/parked/{parked_id}")
-    async def parked_show(parked_id: int) -> ParkedContent:
+    async def parked_show(parked_id: Id) -> ParkedContent:
         async with runtime.read() as db:
             found = await parked.parked_record(db, parked_id)
         if found is None:
@@ -129,14 +167,14 @@ def _operations(runtime: Runtime) -> APIRouter:
         return found
 
     @router.post("/parked/{parked_id}/redrive")
-    async def parked_redrive(parked_id: int, decision: Decision) -> dict[str, str]:
+    async def parked_redrive(parked_id: Id, decision: Decision) -> dict[str, str]:
         try:
             return await parked.redriven(runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock)
         except LookupError:
             raise _not_parked(parked_id) from None
 
     @router.post("/parked/{parked_id}/dismiss")
-    async def parked_dismiss(parked_id: int, decision: Decision) -> dict[str, str]:
+    async def parked_dismiss(parked_id: Id, decision: Decision) -> dict[str, str]:
         try:
             await parked.dismiss(runtime.database, parked_id, decision.by, decision.comment, runtime.clock)
         except LookupError:
@@ -196,40 +234,23 @@ def _not_parked(parked_id: int) -> Problem:
     return Problem(404, "NOT_PARKED", "No such parked record", detail, parked_id=parked_id)
 
 
-async def _problem(_: Request, error: Exception) -> JSONResponse:
+async def _problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return error.response()
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    wrong = [
-        {"field": ".".join(map(str, one["loc"])), "message": one["msg"], "value": str(one.get("input"))[:SHOWN_MAX]}
-        for one in error.errors()
-    ]
-    detail = (
-        "; ".join(f"{one['field']}: {one['message']}" for one in wrong) + ". Correct these fields and send it again."
-    )
-    return Problem(422, "INVALID_REQUEST", "The request is not well formed", detail, errors=wrong).response()
+    return invalid(error.errors()).response()
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "HTTP_ERROR")
     detail = f"{request.method} {request.url.path}: {error.detail}. See /openapi.json for what there is."
     return Problem(error.status_code, code, str(error.detail), detail, error.headers).response()
 
 
-async def _away(_: Request, __: Exception) -> JSONResponse:
-    detail = "The database did not answer. Nothing was half done; send the same request again."
-    return Problem(503, "SERVICE_UNAVAILABLE", "For the moment out of service", detail, {"Retry-After": "5"}).response()
-
-
 async def _erased(_: Request, __: Exception) -> JSONResponse:
     detail = "The personal data of this account were erased and cannot be read any more. Register it anew before you ask again."
     return Problem(410, "ERASED", "Nothing can be read any more", detail).response()
-
-
-async def _bug(_: Request, __: Exception) -> JSONResponse:
-    detail = "This is our fault, not yours. Send the same request again, or tell us the trace id."
-    return Problem(500, "INTERNAL_ERROR", "Something went wrong on our side", detail).response()

@@ -25,7 +25,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 if sys.argv[0].endswith("/" + os.environ.get("FAIL", "nobody") + ".py"):
     sys.exit("FATAL told to fail")
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["HTTP_PORT"])), Answer).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("OPERATIONS_PORT") or os.environ["HTTP_PORT"])), Answer).serve_forever()
 """
 DEMO = (
     'import os, sys\nprint("demo of", os.environ["GATEWAY_URL"])\nsys.exit(int(os.environ.get("DEMO_STATUS", "0")))\n'

@@ -23,7 +23,6 @@ from shared.runtime.database import Database
 from shared.runtime.roles import roles_of
 from shared.runtime.sealing import Sealer
 from shared.runtime.transport import Record
-from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 from tests.conftest import OpenDatabase
 from tests.support.databases import Databases
@@ -78,7 +77,7 @@ class Titles:
 async def titles(databases: Databases) -> AsyncIterator[Titles]:
     stage = Stage(NOW)
     process = await stage.add(build(SETTINGS), databases)
-    app = web_app(process.runtime, TOKEN, Watchdog(process.runtime), "title")
+    app = web_app(process.runtime, TOKEN, "title")
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://title") as http:
         yield Titles(stage, process, http)
     await stage.close()

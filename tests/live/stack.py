@@ -92,11 +92,15 @@ class LiveStack:
 
     # people
 
+    def operations(self, name: str) -> str:
+        """Where operators reach a service."""
+        return self.program(name).operations_url
+
     async def customer(self, account_id: int) -> Customer:
-        gateway, token = self.planned.shared["GATEWAY_URL"], self.planned.shared["SERVICE_TOKEN"]
+        gateway, token = self.planned.shared["GATEWAY_URL"], self.planned.shared["OPERATOR_TOKEN"]
         body = {"account_id": account_id, "name": "test"}
         async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
-            answer = await http.post(f"{gateway}/ops/api-keys", json=body)
+            answer = await http.post(f"{self.operations('gateway')}/ops/api-keys", json=body)
         answer.raise_for_status()
         return Customer(account_id, answer.json()["api_key"], gateway)
 

@@ -42,8 +42,8 @@ async def test_a_bill_of_this_month_is_invoiced_on_the_3rd_of_the_next(stack: Li
     await eventually("the refusal", lambda: _refused(customer, "ITEM_NOT_INVOICEABLE"))
 
     shared = stack.planned.shared
-    headers = {"Authorization": f"Bearer {shared['SERVICE_TOKEN']}"}
-    async with httpx2.AsyncClient(base_url=shared["GATEWAY_URL"], headers=headers) as operator:
+    headers = {"Authorization": f"Bearer {shared['OPERATOR_TOKEN']}"}
+    async with httpx2.AsyncClient(base_url=stack.operations("gateway"), headers=headers) as operator:
         moved = await operator.put("/ops/clock", json={"now": (opening + timedelta(hours=9)).isoformat()})
         back = await operator.put("/ops/clock", json={"now": opening.isoformat()})
     assert moved.status_code == 200, moved.text

@@ -176,18 +176,22 @@ async def test_poison_of_every_kind_is_parked_and_the_good_take_effect(stack: Li
     await stack.end_restarts()
     await eventually("all invoices", lambda: all_issued(customer, 3))
     await stack.verified(but={PLANTED, "nothing_of_our_own_is_parked"})  # the planted command stands out
-    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {stack.planned.shared['SERVICE_TOKEN']}"}) as http:
-        for one in (await http.get(f"{stack.planned.shared['LEDGER_URL']}/ops/parked")).json():
+    async with httpx2.AsyncClient(
+        headers={"Authorization": f"Bearer {stack.planned.shared['OPERATOR_TOKEN']}"}
+    ) as http:
+        for one in (await http.get(f"{stack.operations('ledger')}/ops/parked")).json():
             if one["topic"] == "ledger.commands":
-                url = f"{stack.planned.shared['LEDGER_URL']}/ops/parked/{one['parked_id']}/dismiss"
+                url = f"{stack.operations('ledger')}/ops/parked/{one['parked_id']}/dismiss"
                 assert (await http.post(url, json={"by": "test", "comment": "planted"})).status_code == 200
     await stack.verified(but={PLANTED})
     await customer.close()
 
 
 async def _parked(stack: LiveStack) -> int:
-    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {stack.planned.shared['SERVICE_TOKEN']}"}) as http:
-        return len((await http.get(f"{stack.planned.shared['LEDGER_URL']}/ops/parked")).json())
+    async with httpx2.AsyncClient(
+        headers={"Authorization": f"Bearer {stack.planned.shared['OPERATOR_TOKEN']}"}
+    ) as http:
+        return len((await http.get(f"{stack.operations('ledger')}/ops/parked")).json())
 
 
 async def _parked_more(stack: LiveStack, wanted: int) -> bool:

@@ -18,15 +18,17 @@ from starlette.types import ASGIApp
 from deploy.demo.client import eventually
 from services.gateway.app import build
 from services.gateway.owners.forwarding import ANSWER_SECONDS
+from shared.runtime.admission import Bounds
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.watchdog import Watchdog
-from shared.runtime.web import web_app
+from shared.runtime.web import BOUNDS, operations_app, web_app
 
 TOKEN = "between-us"
+OPERATOR = {"Authorization": "Bearer operators-only"}
 AWAY = "http://127.0.0.1:9"
 PDF = b"%PDF-1.7 not utf-8: \xff\x00"
 PDF_HEADERS = {
@@ -41,16 +43,17 @@ OF_TOMORROW = b'[ {"title_id": 7,\n  "a_field_of_tomorrow": 1.0} ]'
 
 @dataclass
 class Gateway:
-    """What a customer's program and an operator reach. `seen` is what the owners were asked."""
+    """What a customer's program and an operator reach, each at its own listener. `seen` is what the owners were asked."""
 
     http: httpx2.AsyncClient
+    operations: httpx2.AsyncClient
     app: FastAPI
     database: Database
     seen: list[Request]
 
     async def key(self, account_id: int) -> dict[str, str]:
         body = {"account_id": account_id, "name": "test"}
-        answer = await self.http.post("/ops/api-keys", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = await self.operations.post("/ops/api-keys", json=body, headers=OPERATOR)
         return {"Authorization": f"Bearer {answer.json()['api_key']}"}
 
     async def get(self, path: str, account_id: int = 7) -> httpx2.Response:
@@ -91,9 +94,17 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
     await task
 
 
-def app_of(service: Service, database: Database) -> FastAPI:
-    runtime = Runtime(service, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
-    return web_app(runtime, TOKEN, Watchdog(runtime), service.name)
+def runtime_of(service: Service, database: Database) -> Runtime:
+    return Runtime(service, database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
+
+
+def app_of(service: Service, database: Database, bounds: Bounds = BOUNDS) -> FastAPI:
+    return web_app(runtime_of(service, database), TOKEN, service.name, bounds)
+
+
+def operations_of(service: Service, database: Database) -> FastAPI:
+    runtime = runtime_of(service, database)
+    return operations_app(runtime, OPERATOR["Authorization"].split()[1], Watchdog(runtime), service.name)
 
 
 @asynccontextmanager
@@ -117,19 +128,16 @@ async def gateway_before(
     seen: list[Request],
     notification: str = AWAY,
     answer_seconds: float = ANSWER_SECONDS,
+    bounds: Bounds = BOUNDS,
+    **more: float | str,
 ) -> AsyncIterator[Gateway]:
     """As patient as in earnest, unless the test is about giving up: a busy machine is no owner that is silent."""
-    settings = Settings(
-        title_url=url,
-        ledger_url=url,
-        invoicing_url=url,
-        notification_url=notification,
-        service_token=SecretStr(TOKEN),
-    )
+    urls = dict.fromkeys(("title_url", "ledger_url", "invoicing_url"), url) | {"notification_url": notification}
+    settings = Settings(service_token=SecretStr(TOKEN), **(urls | more))  # type: ignore[arg-type]
     service = build(settings, answer_seconds=answer_seconds)
-    app = app_of(service, database)
-    async with asking(app) as http:
-        yield Gateway(http, app, database, seen)
+    app = app_of(service, database, bounds)
+    async with asking(app) as http, asking(operations_of(service, database)) as operations:
+        yield Gateway(http, operations, app, database, seen)
     for resource in service.resources:
         await resource.__aexit__(None, None, None)
 

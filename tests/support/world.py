@@ -94,6 +94,7 @@ class FlowWorld:
         self.platforms = Platforms(usual=DirectTaxPlatform(self.platform, fault), by_legal_entity={})
         self.mailbox, self.phones = Mailbox(), Phones()
         self.logs: list[Path] = []
+        self.calls = 0
 
     @property
     def platform_log(self) -> list[Row]:
@@ -131,7 +132,8 @@ class FlowWorld:
         return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, intent)
 
     async def call_back(self, serial: str) -> None:
-        call = call_about(serial)
+        self.calls += 1
+        call = call_about(serial, f"call-{self.calls}")
         assert call is not None
         await self.stage.processes["invoicing"].runtime.intent(partial(platform_called, tables=SUBMITTED), call)
 

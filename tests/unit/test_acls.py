@@ -44,7 +44,7 @@ def test_nobody_joins_another_ones_group() -> None:
 
 
 def test_everybody_who_is_allowed_something_has_a_password() -> None:
-    known = secure.users(Keys("t", "k", "p", "s"))
+    known = secure.users(Keys("t", "k", "p", "s", "o"))
     assert {rule.user for rule in rules()} <= known.keys()
     assert len(set(known.values())) == len(known)
     assert {*FOLLOWERS} <= known.keys()

@@ -26,7 +26,9 @@ SETTINGS = {name.upper() for name in Settings.model_fields}
 # The stand-ins for the outside world keep files of their own.
 SANDBOX_SETTINGS = SETTINGS | {"SANDBOX_DIR"}
 # Known to the supervisor per process; compose says it once for all.
-PER_PROCESS = {"HTTP_HOST", "HTTP_PORT", "REPLICA"}
+PER_PROCESS = {
+    *("HTTP_HOST", "HTTP_PORT", "OPERATIONS_HOST", "OPERATIONS_PORT", "CALLBACKS_HOST", "CALLBACKS_PORT", "REPLICA")
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def compose() -> dict[str, Any]:
 
 def a_plan(replicas: int = 1, own_logins: bool = False, **environ: str) -> Plan:
     options = Options(environ, 1, replicas, False, False, None, None, None, None, secure="SECURE" in environ)
-    keys = Keys("token", "key", "password", "secret")
+    keys = Keys("token", "key", "password", "secret", "operator")
     with Ports() as ports:
         return plan.make(options, keys, Path("state"), "postgresql://h/k", "h:9092", ports, own_logins)
 
@@ -128,6 +130,10 @@ def test_compose_listens_where_the_supervisor_prefers_to(compose: dict[str, Any]
     usual = {**plan.SERVICE_PORTS, "gateway": plan.GATEWAY_PORT, "tax_platform": plan.TAX_PLATFORM_PORT}
     usual |= {"sms_gateway": plan.SMS_PORT, "smtp_sink": plan.SMTP_HTTP_PORT}
     assert {name: int(compose["services"][name]["environment"]["HTTP_PORT"]) for name in usual} == usual
+    operations = {name: usual[name] + plan.OPERATIONS_STEP for name in (*plan.SERVICE_PORTS, "gateway")}
+    said = {name: int(compose["services"][name]["environment"]["OPERATIONS_PORT"]) for name in operations}
+    assert said == operations
+    assert int(compose["services"]["invoicing"]["environment"]["CALLBACKS_PORT"]) == plan.CALLBACKS_PORT
 
 
 def test_images_are_pinned_and_the_same_everywhere(compose: dict[str, Any]) -> None:
@@ -146,6 +152,22 @@ def test_each_replica_has_its_own_port_and_name() -> None:
     services = a_plan(replicas=3).services
     assert len({each.settings["HTTP_PORT"] for each in services}) == len(services) == 13
     assert {each.settings["REPLICA"] for each in services if each.module == "services.title"} == {"1", "2", "3"}
+    assert len({each.settings["OPERATIONS_PORT"] for each in services}) == 13
+
+
+def test_the_edge_knows_every_replica_and_operators_reach_each() -> None:
+    made = a_plan(replicas=2)
+    addresses = {f"http://127.0.0.1:{each.settings['HTTP_PORT']}" for each in made.services if "title" in each.name}
+    assert {*made.shared["TITLE_URL"].split(",")} == addresses
+    reached = plan.endpoints(made)["operations"]
+    assert reached == {each.name: f"http://127.0.0.1:{each.settings['OPERATIONS_PORT']}" for each in made.services}
+    assert made.shared["OPERATIONS_URLS"] == ",".join(f"{name}={url}" for name, url in reached.items())
+
+
+def test_operators_and_the_platform_are_answered_on_loopback_wherever_customers_come_from() -> None:
+    for each in a_plan(HTTP_HOST="::").services:
+        hosts = {name: host for name, host in each.settings.items() if name.endswith("_HOST") and name != "HTTP_HOST"}
+        assert {*hosts.values()} == {"127.0.0.1"}
 
 
 def test_a_mail_server_of_ones_own_replaces_the_sink() -> None:

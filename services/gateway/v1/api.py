@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import Field
 
 from services.gateway.callers.api import caller
 from services.gateway.owners.forwarding import Call, Owners, quoted
 from services.gateway.v1.reads import READS, behind
 from shared.contracts.http.invoicing import CreditNoteView, RequestView
+from shared.contracts.http.paging import FileForm
 from shared.contracts.intents import CreditNoteRequest, DeficitOffset, IdempotencyKey, InvoiceRequest
 from shared.contracts.invoicing import InvoiceNumber
 from shared.contracts.message import Id, Number
@@ -22,12 +22,11 @@ FILE: dict[str, Any] = {
     "response_class": Response,
     "responses": {200: {"description": "The file", "content": {"application/pdf": BINARY, "application/xml": BINARY}}},
 }
-FileForm = Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")]
 
 
-def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
+def routes(_: Runtime, *, owners: Owners, wait_seconds: float) -> APIRouter:
     router = APIRouter(prefix="/v1")
-    account = Depends(caller(runtime))
+    account = Depends(caller)
 
     for path, read in READS.items():
         router.add_api_route(
@@ -74,7 +73,9 @@ def routes(runtime: Runtime, *, owners: Owners) -> APIRouter:
         path: str, idempotency_key: str, body: InvoiceRequest | DeficitOffset | CreditNoteRequest
     ) -> Response:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
-        return await owners.forward(Call("invoicing", "POST", path, (), headers, body.model_dump_json().encode()))
+        content, waits = body.model_dump_json().encode(), body.wait_seconds
+        waits = wait_seconds if waits is None else waits
+        return await owners.forward(Call("invoicing", "POST", path, (), headers, content, waits))
 
     @router.post(
         "/invoice-requests/{request_id}/cancel", response_model=RequestView, summary="Wish to cancel a request"

@@ -11,8 +11,9 @@ from services.invoicing.credit_notes import handlers, store
 from services.invoicing.credit_notes.intents import CreditNoteIntent
 from services.invoicing.submissions.rules import FAILED
 from shared.contracts.http.invoicing import CreditNoteView
+from shared.contracts.http.paging import FIRST, Before
 from shared.contracts.intents import CreditNoteRequest, IdempotencyKey
-from shared.contracts.message import LARGEST_ID
+from shared.contracts.message import AccountId, Id, Number
 from shared.domain.refusals import platform_text
 from shared.runtime.service import Runtime
 from shared.runtime.web import Problem
@@ -23,8 +24,8 @@ def routes(runtime: Runtime, *, wait_seconds: float) -> APIRouter:
 
     @router.post("/invoices/{number}/credit-notes")
     async def post_credit_note(
-        account_id: int,
-        number: str,
+        account_id: AccountId,
+        number: Number,
         body: CreditNoteRequest,
         idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
@@ -50,15 +51,15 @@ def routes(runtime: Runtime, *, wait_seconds: float) -> APIRouter:
 
     @router.get("/credit-notes")
     async def list_credit_notes(
-        account_id: int,
-        before: int = LARGEST_ID + 1,
+        account_id: AccountId,
+        before: Before = FIRST,
         limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50,
     ) -> list[CreditNoteView]:
         async with runtime.read(account_id) as db:
             return [CreditNoteView(**row) for row in await store.credit_notes_before(db, account_id, before, limit)]
 
     @router.get("/credit-notes/{credit_note_id}")
-    async def get_credit_note(account_id: int, credit_note_id: int) -> CreditNoteView:
+    async def get_credit_note(account_id: AccountId, credit_note_id: Id) -> CreditNoteView:
         return await _view(runtime, account_id, credit_note_id)
 
     return router

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Response
 
 from services.invoicing.accounts.problems import not_found
 from services.invoicing.invoice_files import store
+from shared.contracts.http.paging import FileForm
+from shared.contracts.message import AccountId, Number
 from shared.runtime.objects import ObjectStore
 from shared.runtime.service import Runtime
 
@@ -16,7 +18,7 @@ def routes(runtime: Runtime, *, objects: ObjectStore) -> APIRouter:
     router = APIRouter()
 
     @router.get("/invoices/{number}/files/{file_format}")
-    async def get_file(account_id: int, number: str, file_format: str) -> Response:
+    async def get_file(account_id: AccountId, number: Number, file_format: FileForm) -> Response:
         name = f"{number}.{file_format}"
         async with runtime.read(account_id) as db:
             row = await store.file(db, account_id, number, name)

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from services.invoicing.accounts.problems import not_found
 from services.invoicing.issuing import pages
 from shared.contracts.http.invoicing import InvoiceView
-from shared.contracts.message import LARGEST_ID
+from shared.contracts.http.paging import FIRST, Before
+from shared.contracts.message import AccountId, Number
 from shared.runtime.service import Runtime
 
 
@@ -16,15 +17,15 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/invoices")
     async def list_invoices(
-        account_id: int,
-        before: int = LARGEST_ID + 1,
+        account_id: AccountId,
+        before: Before = FIRST,
         limit: Annotated[int, Query(ge=1, le=pages.PAGE_MAX)] = 50,
     ) -> list[InvoiceView]:
         async with runtime.read(account_id) as db:
             return [InvoiceView(**row) for row in await pages.invoices_before(db, account_id, before, limit)]
 
     @router.get("/invoices/{number}")
-    async def get_invoice(account_id: int, number: str) -> InvoiceView:
+    async def get_invoice(account_id: AccountId, number: Number) -> InvoiceView:
         async with runtime.read(account_id) as db:
             row = await pages.invoice(db, account_id, number)
         if row is None:

@@ -14,8 +14,9 @@ from services.invoicing.requests import handlers, store
 from services.invoicing.requests.intents import InvoiceIntent
 from services.invoicing.requests.rules import CancelIntent, cancel_outcome
 from shared.contracts.http.invoicing import InvoiceView, RequestView
+from shared.contracts.http.paging import FIRST, Before
 from shared.contracts.intents import DeficitOffset, IdempotencyKey, InvoiceRequest
-from shared.contracts.message import LARGEST_ID
+from shared.contracts.message import AccountId, Id
 from shared.domain.refusals import text_of
 from shared.runtime.service import Intent, Runtime
 from shared.runtime.web import Problem
@@ -37,7 +38,7 @@ def routes(
 
     @router.post("/invoice-requests")
     async def post_request(
-        account_id: int,
+        account_id: AccountId,
         body: InvoiceRequest,
         idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
@@ -47,7 +48,7 @@ def routes(
 
     @router.post("/deficit-offsets")
     async def post_offset(
-        account_id: int,
+        account_id: AccountId,
         body: DeficitOffset,
         idempotency_key: Annotated[IdempotencyKey, Header()],
         response: Response,
@@ -75,19 +76,19 @@ def routes(
 
     @router.get("/invoice-requests")
     async def list_requests(
-        account_id: int,
-        before: int = LARGEST_ID + 1,
+        account_id: AccountId,
+        before: Before = FIRST,
         limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50,
     ) -> list[RequestView]:
         async with runtime.read(account_id) as db:
             return [_shown(row) for row in await store.requests_before(db, account_id, before, limit)]
 
     @router.get("/invoice-requests/{request_id}")
-    async def get_request(account_id: int, request_id: int) -> RequestView:
+    async def get_request(account_id: AccountId, request_id: Id) -> RequestView:
         return await view(account_id, request_id)
 
     @router.post("/invoice-requests/{request_id}/cancel")
-    async def cancel(account_id: int, request_id: int) -> RequestView:
+    async def cancel(account_id: AccountId, request_id: Id) -> RequestView:
         answer = await runtime.intent(cancel_request, CancelIntent(account_id, request_id))
         if isinstance(answer, Refused):
             raise problem(answer)

@@ -24,8 +24,8 @@ async def unmoved(
 
 
 async def platform_called(
-    call: PlatformCall, db: Connection, _: datetime, *, tables: Mapping[Kind, SubmissionTable]
+    call: PlatformCall, db: Connection, now: datetime, *, tables: Mapping[Kind, SubmissionTable]
 ) -> tuple[None, list[Message]]:
     """What the platform says of a serial only makes us ask."""
-    await store.ask_again(db, tables[call.kind], call.serial)
+    await store.ask_again(db, tables[call.kind], call, now)
     return None, []

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Generic, Literal, TypeVar
 
 from services.invoicing.quotas.rules import LOOK_SECONDS
@@ -99,16 +100,17 @@ def taken(due: S, step: Step) -> S:
 
 @dataclass(frozen=True)
 class PlatformCall:
-    """The platform has said by itself that something became of a serial of ours."""
+    """The platform has said by itself that something became of a serial of ours. `call_id`: the same call again is no other call."""
 
     serial: str
     kind: Kind
+    call_id: bytes
 
 
-def call_about(serial: str) -> PlatformCall | None:
+def call_about(serial: str, call_id: str) -> PlatformCall | None:
     """None for a serial that was not made here."""
     parsed = parse_serial(serial)
-    return None if parsed is None else PlatformCall(serial, parsed.kind)
+    return None if parsed is None else PlatformCall(serial, parsed.kind, sha256(call_id.encode()).digest())
 
 
 @dataclass(frozen=True)

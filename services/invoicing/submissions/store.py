@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Connection, Record
 
-from services.invoicing.submissions.rules import LEASE_SECONDS, H, O, Pending, Submission, Unmoved
+from services.invoicing.submissions.rules import LEASE_SECONDS, H, O, Pending, PlatformCall, Submission, Unmoved
 from shared.contracts.invoicing import Share
 from shared.runtime.leases import Leased
 
@@ -16,6 +16,8 @@ LOADED = "t.serial, t.tries, t.unanswered, t.epoch, t.reason, t.text, t.tracepar
 """What is loaded of every row `t` that is due."""
 OUTCOME = ("next_step", "number", "issued_at", "specimen", "qr", "reason", "text", "unanswered")
 """What of an outcome is written as it is."""
+CALLS_KEPT, BETWEEN_CALLS, OLD_CALLS_MAX = "interval '3 hours'", "interval '1 second'", 100
+"""How long a call is known, which is longer than a signature can be valid; and how often a row may be called about."""
 JSON: Mapping[str, Callable[[Any], object]] = {
     "shares": lambda shares: tuple(Share(**share) for share in shares),
     "lines": tuple,
@@ -130,15 +132,27 @@ async def write(
     )
 
 
-async def ask_again(db: Connection, table: SubmissionTable, serial: str) -> None:
-    """Due at once, for a query; also one that has ended without an invoice."""
+async def ask_again(db: Connection, table: SubmissionTable, call: PlatformCall, now: datetime) -> None:
+    """Due at once, for a query; also one that has ended without an invoice. Unless the call was taken before, or another one just now."""
     await db.execute(
         f"""
-        UPDATE {table.name} t SET due_at = 'epoch', next_step = 'query', recheck = t.status IN ('failed', 'voided')
+        WITH old AS (
+            DELETE FROM platform_call WHERE call_id IN (
+                SELECT call_id FROM platform_call WHERE called_at < $3::timestamptz - {CALLS_KEPT}
+                ORDER BY called_at LIMIT {OLD_CALLS_MAX} FOR UPDATE SKIP LOCKED)
+        ), taken AS (
+            INSERT INTO platform_call (call_id, called_at) VALUES ($2, $3) ON CONFLICT DO NOTHING RETURNING call_id
+        )
+        UPDATE {table.name} t
+        SET due_at = 'epoch', next_step = 'query', recheck = t.status IN ('failed', 'voided'), called_at = $3
         FROM platform_serial s
-        WHERE s.serial = $1 AND t.account_id = s.account_id AND t.part_id = s.part_id AND t.serial = s.serial AND ({table.askable})
+        WHERE EXISTS (SELECT FROM taken)
+            AND s.serial = $1 AND t.account_id = s.account_id AND t.part_id = s.part_id AND t.serial = s.serial AND ({table.askable})
+            AND (t.called_at IS NULL OR t.called_at <= $3 - {BETWEEN_CALLS})
         """,
-        serial,
+        call.serial,
+        call.call_id,
+        now,
     )
 
 

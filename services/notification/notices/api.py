@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 
 from services.notification.notices import store
 from shared.contracts.http.notification import NotificationView
-from shared.contracts.message import LARGEST_ID
+from shared.contracts.http.paging import FIRST, Before
+from shared.contracts.message import AccountId
 from shared.runtime.service import Runtime
 
 
@@ -16,7 +17,7 @@ def routes(runtime: Runtime) -> APIRouter:
 
     @router.get("/notifications")
     async def notifications(
-        account_id: int, before: int = LARGEST_ID + 1, limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50
+        account_id: AccountId, before: Before = FIRST, limit: Annotated[int, Query(ge=1, le=store.PAGE_MAX)] = 50
     ) -> list[NotificationView]:
         async with runtime.read(account_id) as db:
             return list(map(_view, await store.page(db, account_id, before, limit)))

@@ -6,12 +6,12 @@ import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from tests.support.edge import PDF, PDF_HEADERS, TOKEN, Gateway
+from tests.support.edge import OPERATOR, PDF, PDF_HEADERS, TOKEN, Gateway
 
 pytestmark = pytest.mark.database
 
 PARTS = ("number", "form", "request_id", "credit_note_id", "parked_id")
-OPEN_TO_ALL = {"/livez", "/readyz", "/healthz", "/metrics", "/openapi.json"}
+OPEN_TO_ALL = {"/openapi.json"}
 NOT_A_KEY = [
     {},
     {"Authorization": "Bearer kp_wrong"},
@@ -30,7 +30,7 @@ def routes(gateway: Gateway) -> set[tuple[str, str]]:
 @pytest.mark.parametrize("headers", NOT_A_KEY)
 async def test_no_route_answers_without_a_key(headers: dict[str, str], gateway: Gateway) -> None:
     asked = routes(gateway)
-    assert {("GET", "/v1/items/{number}"), ("POST", "/v1/invoice-requests"), ("POST", "/ops/api-keys")} <= asked
+    assert {("GET", "/v1/items/{number}"), ("POST", "/v1/invoice-requests")} <= asked
     for method, path in asked:
         answer = await gateway.http.request(method, path.format_map(dict.fromkeys(PARTS, "0")), headers=headers)
         assert (method, path, answer.status_code) == (method, path, 401)
@@ -42,8 +42,18 @@ async def test_no_route_answers_without_a_key(headers: dict[str, str], gateway: 
 async def test_the_token_between_services_is_no_key_and_a_key_is_no_token(gateway: Gateway) -> None:
     as_customer = await gateway.http.get("/v1/balances", headers={"Authorization": f"Bearer {TOKEN}"})
     body = {"account_id": 1, "name": "x"}
-    as_operator = await gateway.http.post("/ops/api-keys", json=body, headers=await gateway.key(7))
-    assert (as_customer.status_code, as_operator.status_code) == (401, 401)
+    for headers in ({}, await gateway.key(7), {"Authorization": f"Bearer {TOKEN}"}):
+        as_operator = await gateway.operations.post("/ops/api-keys", json=body, headers=headers)
+        assert as_operator.status_code == 401
+    assert as_customer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/metrics", "/ops/parked", "/ops/api-keys", "/ops/clock", "/docs"]
+)
+async def test_what_operators_ask_is_not_on_the_customers_listener(path: str, gateway: Gateway) -> None:
+    for headers in ({}, await gateway.key(7), OPERATOR):
+        assert (await gateway.http.get(path, headers=headers)).status_code == 404
 
 
 async def test_a_revoked_key_is_refused_and_no_other(gateway: Gateway) -> None:
@@ -110,7 +120,7 @@ async def test_a_request_arrives_with_its_idempotency_key_and_no_unknown_field(g
 @pytest.mark.parametrize("wrong", [{"account_id": 0}, {"account_id": 10**30}, {"name": ""}, {"name": "a\x00b"}])
 async def test_a_key_is_made_only_for_an_account_that_can_be(wrong: dict[str, object], gateway: Gateway) -> None:
     body = {"account_id": 1, "name": "x"} | wrong
-    answer = await gateway.http.post("/ops/api-keys", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
+    answer = await gateway.operations.post("/ops/api-keys", json=body, headers=OPERATOR)
     assert_invalid(answer, f"body.{next(iter(wrong))}")
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from services.invoicing.app import MIGRATIONS, invoicing
 from shared.runtime.objects import ObjectStore
+from shared.runtime.service import Service
+from shared.runtime.web import callback_app
 from tests.conftest import OpenDatabase
 from tests.integration.invoicing.desk import NOW, Desk
-from tests.support.edge import app_of, serving
+from tests.support.edge import app_of, runtime_of, serving
 from tests.support.world import SETTINGS, FlowWorld
 
 
@@ -23,6 +25,18 @@ async def desk(open_database: OpenDatabase) -> Desk:
 @pytest.fixture
 async def api(desk: Desk, tmp_path: Path) -> AsyncIterator[str]:
     """The address of the service over this desk's database."""
-    service = invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(tmp_path.as_uri()))  # type: ignore[arg-type]
-    async with serving(app_of(service, desk.database)) as url:
+    async with serving(app_of(_service(tmp_path), desk.database)) as url:
         yield url
+
+
+@pytest.fixture
+async def callbacks(desk: Desk, tmp_path: Path) -> AsyncIterator[str]:
+    """Where the platform reaches this desk: a listener of its own."""
+    app = callback_app(runtime_of(_service(tmp_path), desk.database), "invoicing")
+    assert app is not None
+    async with serving(app) as url:
+        yield url
+
+
+def _service(folder: Path) -> Service:
+    return invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(folder.as_uri()))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 from services.invoicing.accounts import handlers as accounts
@@ -32,6 +33,7 @@ from shared.runtime.sealing import Sealer
 from tests.support.world import an_account
 
 NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
+CALLS = count(1)
 SEALER = Sealer(b"0" * 32)
 KEY = SEALER.new_wrapped_key()
 CATALOGUE = Catalogue.load()
@@ -138,13 +140,13 @@ class Desk:
         async with self.database.transaction() as db:
             return await issuing.part_answered(part, answer, db, NOW)
 
-    async def called_back(self, serial: str) -> None:
+    async def called_back(self, serial: str, at: datetime = NOW) -> None:
         """The platform speaks of a serial by itself."""
-        call = call_about(serial)
+        call = call_about(serial, f"call-{next(CALLS)}")
         if call is None:
             return
         async with self.database.transaction() as db:
-            await platform_called(call, db, NOW, tables=SUBMITTED)
+            await platform_called(call, db, at, tables=SUBMITTED)
 
     async def queued_part(self, gross_fen: int = 106_000) -> int:
         """A request with one part in the queue."""

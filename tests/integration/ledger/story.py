@@ -18,7 +18,6 @@ from shared.runtime.clock import VirtualClock, uuid7
 from shared.runtime.memory import MemoryLog, MemoryTransport
 from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
-from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 from tests.support.edge import TOKEN, asking
 from tests.support.examples import MARCH_10, a_command
@@ -109,6 +108,6 @@ class Story:
 async def telling(ledger: Ledger, begins: datetime = MARCH_10) -> AsyncIterator[Story]:
     clock = VirtualClock(begins)
     runtime = Runtime(build(Settings()), ledger.database, MemoryTransport(MemoryLog()), clock, uuid7, "1")
-    app = web_app(runtime, TOKEN, Watchdog(runtime), "ledger")
+    app = web_app(runtime, TOKEN, "ledger")
     async with asking(app, {"Authorization": f"Bearer {TOKEN}"}) as http:
         yield Story(ledger, clock, http)

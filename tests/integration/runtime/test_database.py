@@ -23,7 +23,6 @@ from shared.runtime.memory import MemoryLog, MemoryTransport
 from shared.runtime.purposes import PURPOSE, Purpose
 from shared.runtime.roles import Roles, roles_of
 from shared.runtime.service import Runtime, Service
-from shared.runtime.watchdog import Watchdog
 from shared.runtime.web import web_app
 from shared.runtime.workers import Worker
 from tests.support.databases import Databases
@@ -229,7 +228,7 @@ async def running(small: Database, empty: Path) -> AsyncIterator[tuple[Runtime, 
     service = Service("example", empty, workers=[Worker("idle", claim, call, outcome, concurrency=1)], routes=routes)
     runtime = Runtime(service, small, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
     await runtime.start()
-    app = web_app(runtime, TOKEN, Watchdog(runtime), "example")
+    app = web_app(runtime, TOKEN, "example")
     transport = httpx2.ASGITransport(app=app)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://example", headers=headers) as http:

@@ -25,6 +25,7 @@ STATUS = {
     **dict.fromkeys(("ACCOUNT_CLOSED", "NO_INVOICE_PERMISSION"), 403),
     **dict.fromkeys(("NOT_FOUND", "NO_SUCH_SUBJECT"), 404),
     "ADDRESS_TOO_LONG": 414,
+    "THROTTLED": 429,
     **dict.fromkeys(("NOTHING_SELECTED", "BAD_AS_OF", "BAD_CURSOR"), 422),
     "SERVICE_UNAVAILABLE": 503,
     "NO_ANSWER": 504,
