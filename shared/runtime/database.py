@@ -83,6 +83,10 @@ class Database:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._pool.close()
 
+    def pools(self) -> dict[str, tuple[int, int]]:
+        """Of each pool, by its purpose: connections in use, and how many there may be."""
+        return {"all": (self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_max_size())}
+
     @asynccontextmanager
     async def transaction(
         self, traceparent: str | None = None, account_id: int | None = None

@@ -18,7 +18,7 @@ from asyncpg import Connection, QueryCanceledError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.contracts.message import Message, Park, Unacceptable
-from shared.runtime import envelope, store, tracing
+from shared.runtime import envelope, facts, store, tracing
 from shared.runtime.clock import Clock
 from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.envelope import Envelope, Unreadable
@@ -158,6 +158,7 @@ class Consumer:
             RECORDS.labels(self.name, entry.outcome).inc()
             if isinstance(entry.envelope, Unreadable):
                 PARKED_RECORDS.labels(self.name, entry.envelope.reason).inc()
+                facts.parked(self.name, entry.record, entry.envelope.reason)
 
     async def _handle_batch(self, db: Connection, entries: list[Entry]) -> list[Message]:
         assert self._batch_handler is not None

@@ -46,6 +46,7 @@ def run(build: Build) -> None:
 
 async def _serve(service: Service, settings: Settings) -> None:
     logs.configure(service.name, settings.replica, settings.log_level)
+    logs.loop_errors(asyncio.get_running_loop())
     tracing.configure(service.name, settings.replica, settings.otlp_endpoint)
     clock = Clock()
     dsn = settings.dsn(service.name)

@@ -15,7 +15,7 @@ import structlog
 from asyncpg import Connection
 
 from shared.contracts.message import Message, Unacceptable
-from shared.runtime import envelope
+from shared.runtime import envelope, facts
 from shared.runtime.clock import Clock, NewId
 from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.metrics import SEND_FAILURES, SENT
@@ -77,6 +77,7 @@ class Relay:
         self._clock = clock
         self._owner = owner
         self._held_until: datetime | None = None
+        self._epoch = 0
         self._in_transient_error = False
 
     def is_active(self) -> bool:
@@ -126,6 +127,7 @@ class Relay:
             )
         for kind, count in Counter(dict(record.headers)["ce_type"] or b"" for record in records).items():
             SENT.labels(kind.decode()).inc(count)
+        facts.published(records)
         return len(rows) == ROWS_MAX
 
     async def _hold_lease(self) -> bool:
@@ -142,14 +144,17 @@ class Relay:
                 ON CONFLICT (only_one) DO UPDATE SET owner = $1, expires_at = $3,
                     epoch = r.epoch + CASE WHEN r.owner = $1 THEN 0 ELSE 1 END
                 WHERE r.owner = $1 OR r.expires_at < $2
-                RETURNING true
+                RETURNING epoch
                 """,
                 self._owner,
                 now,
                 until,
             )
         self._held_until = until if held else None
-        return held is True
+        if held and held != self._epoch:
+            self._epoch = held
+            log.info("relay_active", owner=self._owner, epoch=held, taken_over=held > 1)
+        return held is not None
 
     async def finish(self) -> None:
         """At a graceful end: send what is left, then give the lease up, so that a standby need not wait for it to run out."""

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import AwareDatetime, BaseModel, Field
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import AwareDatetime, BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from shared.contracts.http.problem import ProblemView
-from shared.runtime import metrics, parked, tracing
+from shared.runtime import metrics, operations, tracing
 from shared.runtime.database import TRANSIENT_ERRORS
-from shared.runtime.parked import Parked, ParkedContent, Status
+from shared.runtime.http_metrics import HttpMetrics
 from shared.runtime.service import Runtime
 from shared.runtime.shared_clock import NotAcknowledged, SharedClock, TimeCannotGoBack
 from shared.runtime.watchdog import Watchdog
@@ -87,6 +87,7 @@ def web_app(
     runtime: Runtime, token: str, watchdog: Watchdog, title: str, shared_clock: SharedClock | None = None
 ) -> FastAPI:
     app = WebApp(title)
+    app.add_middleware(HttpMetrics)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -94,7 +95,9 @@ def web_app(
         app.add_exception_handler(error, _away)
     app.add_exception_handler(Exception, _bug)
     app.include_router(_health(runtime, watchdog))
-    app.include_router(_operations(runtime), dependencies=[service_token(token)], include_in_schema=False)
+    app.include_router(
+        operations.routes(runtime, _not_parked), dependencies=[service_token(token)], include_in_schema=False
+    )
     app.include_router(_clock(runtime, shared_clock), dependencies=[service_token(token)], include_in_schema=False)
     if runtime.service.routes is not None:
         app.include_router(runtime.service.routes(runtime), dependencies=[service_token(token)])
@@ -123,7 +126,9 @@ def _health(runtime: Runtime, watchdog: Watchdog) -> APIRouter:
     @router.get("/metrics")
     async def show_metrics() -> PlainTextResponse:
         await _look_at_tables(runtime)
-        return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return PlainTextResponse(
+            metrics.exposition(runtime.service.name, runtime.replica), media_type=CONTENT_TYPE_LATEST
+        )
 
     return router
 
@@ -148,49 +153,6 @@ async def _look_at_tables(runtime: Runtime) -> None:
     metrics.UNSENT.set(unsent)
     metrics.UNSENT_AGE.set(age)
     metrics.PARKED.set(open_count)
-
-
-class Decision(BaseModel):
-    by: Annotated[str, Field(min_length=1, max_length=100)]
-    comment: Annotated[str, Field(max_length=400)] = ""
-
-
-def _operations(runtime: Runtime) -> APIRouter:
-    router = APIRouter(prefix="/ops")
-
-    @router.get("/parked")
-    async def parked_list(status: Status = "open", after: int = 0) -> list[Parked]:
-        async with runtime.read() as db:
-            return await parked.parked_records(db, status, after)
-
-    @router.get("/parked/{parked_id}")
-    async def parked_show(parked_id: int) -> ParkedContent:
-        async with runtime.read() as db:
-            found = await parked.parked_record(db, parked_id)
-        if found is None:
-            raise _not_parked(parked_id)
-        return found
-
-    @router.post("/parked/{parked_id}/redrive")
-    async def parked_redrive(parked_id: int, decision: Decision) -> dict[str, str]:
-        try:
-            return {
-                "status": await parked.redrive(
-                    runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock
-                )
-            }
-        except LookupError:
-            raise _not_parked(parked_id) from None
-
-    @router.post("/parked/{parked_id}/dismiss")
-    async def parked_dismiss(parked_id: int, decision: Decision) -> dict[str, str]:
-        try:
-            await parked.dismiss(runtime.database, parked_id, decision.by, decision.comment, runtime.clock)
-        except LookupError:
-            raise _not_parked(parked_id) from None
-        return {"status": "dismissed"}
-
-    return router
 
 
 class ClockView(BaseModel):
