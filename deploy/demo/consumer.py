@@ -9,7 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 
 
-async def issued_invoices(bootstrap: str, group: str) -> AsyncIterator[dict[str, Any]]:
+async def issued_invoices(bootstrap: str, group: str | None) -> AsyncIterator[dict[str, Any]]:
+    """Without a group everything from the start, and nothing is remembered."""
     consumer = AIOKafkaConsumer(
         "invoicing.events", bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest"
     )
