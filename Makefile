@@ -16,7 +16,7 @@ CASES ?= 1000
 help: ## what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-run: stack ## whole stack and demo until Ctrl-C (RUN_EXIT=1, DETACH=1, KAFKA_NODES=3, REPLICAS=2, SECURE=1, HTTP_PORT=...)
+run: stack ## whole stack and demo until Ctrl-C (RUN_EXIT=1, DETACH=1, DEMO=0, KAFKA_NODES=3, REPLICAS=2, SECURE=1, HTTP_PORT=...)
 	@exec $(PYTHON) -m deploy.local run
 
 test: stack ## every test

@@ -4,7 +4,12 @@ import typer
 
 from deploy.cli import api_keys, clock, ledger, parked, status
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Kaipiao, for operators.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # it would show what variables hold
+    help="Kaipiao, for operators.",
+)
 app.add_typer(parked.app, name="parked")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(clock.app, name="clock")

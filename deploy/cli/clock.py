@@ -25,7 +25,7 @@ def set_to(
     try:
         wanted = datetime.fromisoformat(moment)
     except ValueError:
-        raise stop(f"{moment} is no moment; write it as 2026-12-03T00:00+08:00") from None
+        stop(f"{moment} is no moment; write it as 2026-12-03T00:00+08:00")
     wanted = wanted if wanted.tzinfo is not None else wanted.replace(tzinfo=SHANGHAI)
     typer.echo(_text(call("gateway", "PUT", "/ops/clock", {"now": wanted.isoformat()})))
 

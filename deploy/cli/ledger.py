@@ -1,7 +1,6 @@
 """`kaipiao ledger`: is the ledger what its journal says? Reads its database directly, for the answer must not depend on the service."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
@@ -9,11 +8,12 @@ import asyncpg
 import typer
 from asyncpg import Connection, Record
 
-from deploy.verify.world import endpoints_file
+from deploy.cli.routes import endpoints, stop
 from services.ledger.journal import rebuild as rows
 from services.ledger.journal.sums import FIGURES
 
 SHOWN_MAX = 20
+CONNECT_SECONDS = 10.0
 
 app = typer.Typer(no_args_is_help=True, help="The ledger's books.")
 
@@ -46,20 +46,28 @@ async def put_right(db: Connection) -> list[str]:
 
 
 async def with_database(dsn: str, work: Callable[[Connection], Awaitable[list[str]]]) -> list[str]:
-    db = await asyncpg.connect(dsn)
+    db = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
     try:
         return await work(db)
     finally:
-        await db.close()
+        await db.close(timeout=CONNECT_SECONDS)
 
 
 def _running() -> str:
-    path = endpoints_file()
-    if not path.exists():
-        typer.echo("nothing is running here: type make run, or name the database with --dsn", err=True)
-        raise typer.Exit(2)
-    found: str = json.loads(path.read_text(encoding="utf-8"))["dsn"]["ledger"]
+    known = endpoints().get("dsn", {})
+    if "ledger" not in known:
+        stop("var/endpoints.json names no database of the ledger: name it with --dsn")
+    found: str = known["ledger"]
     return found
+
+
+def _told(dsn: str, work: Callable[[Connection], Awaitable[list[str]]]) -> list[str]:
+    """A database that does not answer, or refuses, is one line. Its text is PostgreSQL's own, about the connection or a table of ours."""
+    try:
+        return asyncio.run(with_database(dsn, work))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        said = error.args[0] if isinstance(error, asyncpg.PostgresError) and error.args else ""
+        stop(f"the ledger's database does not do it: {type(error).__name__} {said}".rstrip())
 
 
 @app.command("rebuild")
@@ -72,9 +80,11 @@ def rebuild(
     ] = "",
 ) -> None:
     """Rebuild items' columns from the moves and sums from the items. Locks writers out while it puts things right; a check does not."""
-    found = asyncio.run(with_database(dsn or _running(), compare if check else put_right))
+    found = _told(dsn or _running(), compare if check else put_right)
     for line in found[:SHOWN_MAX]:
         typer.echo(line)
+    if len(found) > SHOWN_MAX:
+        typer.echo(f"… and {len(found) - SHOWN_MAX} more")
     typer.echo(f"{len(found)} differences" + ("" if check or not found else ", put right"))
     if check and found:
         raise typer.Exit(1)

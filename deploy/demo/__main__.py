@@ -1,10 +1,8 @@
 """`python -m deploy.demo`: play the scenario and print what came of it. Exit status 0 only if everything expected happened."""
 
 import asyncio
-import json
 import os
 import sys
-from pathlib import Path
 
 from deploy.demo.client import Expectation
 from deploy.demo.scenario import Story, play
@@ -37,17 +35,17 @@ async def report(story: Story) -> None:
         what = f"reverses {note['number']} ({note['reason']})"
         say(f"{note['account_id']:>8}  {'-' + yuan(-note['gross_fen']):>12}  {note['red_number']}  {what}  {files}")
     say("\nRefused, failed or cancelled")
-    for account_id, code, text in story.refusals:
+    for account_id, code, text in story.kept.refusals:
         say(f"{account_id:>8}  {code:<40} {text}")
-    for account, request_id in story.requests:
+    for account, request_id in story.kept.requests:
         request = await story.customers[account].get(f"/invoice-requests/{request_id}")
         if request["status"] == "voided" or request["cancel_wished"]:
             outcome = "voided" if request["status"] == "voided" else f"too late: {request['status']}"
             say(f"{story.customers[account].account_id:>8}  {'CANCEL ' + outcome:<40} request {request_id}")
     say("\nParked (kaipiao parked list)")
     for one in story.parked:
-        say(f"{one['topic']:>16} {one['partition']}/{one['offset']:<5} {one['reason']:<17} {one['text'][:100]}")
-    say(f"\nTrace of the first request: {story.trace_id}")
+        say(f"{one['topic']:>16} {one['partition']}/{one['offset']:<5} {one['reason']:<17} {one['text']}")
+    say(f"\nTrace of the first request: {story.kept.trace_id}")
     say(f"Gateway {os.environ['GATEWAY_URL']} (/openapi.json)   Kafka {os.environ['KAFKA_BOOTSTRAP']}")
     say(f"Invoice files {os.environ['DOCUMENTS_URL']}")
     for customer in story.customers.values():
@@ -58,23 +56,12 @@ def yuan(fen: int) -> str:
     return f"{fen // 100:,}.{fen % 100:02d}"
 
 
-def write_demo(story: Story) -> None:
-    path = Path(os.environ.get("KAIPIAO_VAR", "var")) / "demo.json"
-    path.parent.mkdir(exist_ok=True)
-    accounts = [{"account_id": one.account_id, "api_key": one.api_key} for one in story.customers.values()]
-    path.touch(mode=0o600)
-    path.write_text(
-        json.dumps({"run": story.run, "accounts": accounts, "trace_id": story.trace_id}, indent=2), encoding="utf-8"
-    )
-
-
 async def main() -> int:
     try:
         story = await play()
     except Expectation as wrong:
         say(f"demo: {wrong}")
         return 1
-    write_demo(story)
     await report(story)
     for customer in story.customers.values():
         await customer.close()

@@ -32,6 +32,11 @@ class Customer:
         answer.raise_for_status()
         return answer.json()
 
+    async def is_known(self) -> bool:
+        """Whether the key opens anything."""
+        answer = await self._http.get("/titles")
+        return answer.status_code != 401
+
     async def ask(self, key: str, **body: object) -> tuple[int, dict[str, Any], str]:
         """Status, answer, trace id."""
         answer = await self._http.post("/invoice-requests", json=body, headers={"Idempotency-Key": key})

@@ -12,9 +12,9 @@ from deploy.demo.kafka_login import OPEN, kafka_login
 
 
 async def issued_invoices(
-    bootstrap: str, group: str, security: Mapping[str, Any] = OPEN
+    bootstrap: str, group: str | None, security: Mapping[str, Any] = OPEN
 ) -> AsyncIterator[dict[str, Any]]:
-    """`security`: TLS and login, as the client takes them."""
+    """Without a group everything from the start, and nothing is remembered. `security`: TLS and login, as the client takes them."""
     consumer = AIOKafkaConsumer(
         "invoicing.events", bootstrap_servers=bootstrap, group_id=group, auto_offset_reset="earliest", **security
     )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,6 +50,12 @@ def write_endpoints(endpoints: dict[str, object]) -> None:
 def read_endpoints() -> dict[str, Any]:
     """Empty when nothing is running."""
     return read(ENDPOINTS)
+
+
+def tell(text: str) -> None:
+    """A line of the supervisor, with the time, for it may lie in a log for days."""
+    sys.stdout.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z} {text}\n")
+    sys.stdout.flush()
 
 
 def clear() -> None:

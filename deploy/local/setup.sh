@@ -50,6 +50,11 @@ home_cache() {
     export UV_NO_CACHE=1
 }
 
+machine_certificates() {
+    # uv brings authorities of its own; a machine may have others, and pip trusts those.
+    export UV_SYSTEM_CERTS=1
+}
+
 machine_index() {
     # uv does not read pip's settings; a machine that has only those still gets its own index.
     [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] || return 0
@@ -69,9 +74,14 @@ install_packages() {
             || fail "pip could not install uv: see that 'pip download uv' works on this machine and type it again" ;;
     esac
     machine_index
-    .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes "$LOCK" \
-        || .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r "$LOCK" \
-        || fail "the packages of $LOCK could not be installed (the lines above say why): mend that and type it again"
+    machine_certificates
+    log=$(mktemp)
+    if ! .venv/bin/uv pip sync -q --python .venv/bin/python --require-hashes "$LOCK" 2>"$log"; then
+        say "uv could not fetch the packages, so pip does it, which takes longer"
+        .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r "$LOCK" 2>>"$log" \
+            || { cat "$log" >&2; fail "the packages of $LOCK could not be installed (the lines above say why): mend that and type it again"; }
+    fi
+    rm -f "$log"
 }
 
 want=$(cat "$BOOTSTRAP" "$LOCK" | cksum)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from deploy.local import folders, keys, plan, postgres, secure
+from deploy.local import folders, keys, notes, plan, postgres, secure
 from deploy.local.kafka import node
 from deploy.local.kafka.node import KafkaPrograms
 from deploy.local.options import Options
@@ -188,7 +188,7 @@ class Stack:
                 raise failed(f"{name} ended with status {status}", watched.child.command.log)
             pause = min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** (watched.ends - 1))
             watched.again_at = monotonic() + pause
-            say(f"{name} ended with status {status}; starting it again in {pause:g} s (var/log/{name}.log)")
+            notes.tell(f"{name} ended with status {status}; starting it again in {pause:g} s (var/log/{name}.log)")
         if monotonic() >= watched.again_at:
             watched.child.forget()
             watched.child = start(watched.child.command, self.notes)

@@ -18,6 +18,7 @@ from deploy.local.process import LIBC, PR_SET_PDEATHSIG, CannotStartError, reap_
 from deploy.local.stack import Stack, keep_previous_logs, say
 
 DAEMON_FLAG = "--daemon"
+NO = {"0", "false", "no", "off"}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -79,7 +80,7 @@ def _prepared(options: Options) -> Stack:
     notes.write_supervisor()
     left = reap_leftovers(folders.make(folders.make(state) / "running", 0o700))
     if left:
-        say(f"ended what an earlier run left behind: {', '.join(left)}")
+        notes.tell(f"ended what an earlier run left behind: {', '.join(left)}")
     keep_previous_logs()
     return Stack(options, state, None if options.kafka_bootstrap else cluster.programs(options.environ))
 
@@ -123,10 +124,12 @@ async def _work(stack: Stack, report: Callable[[int], None]) -> int:
     await stack.up()
     stack.on_change = lambda: _write_endpoints(stack)
     _write_endpoints(stack)
-    say(f"everything is ready after {monotonic() - began:.1f} s")
-    status = await stack.scenario()
+    notes.tell(
+        f"everything is ready after {monotonic() - began:.1f} s, with the data in {stack.state}{_other_data(stack)}"
+    )
+    status = await _demo(stack)
     if status != 0:
-        say(f"the demo scenario failed with status {status}: look at var/log")
+        notes.tell(f"the demo scenario failed with status {status}: look at var/log")
     if not stack.options.run_exit and (status == 0 or not stack.options.detach):
         say(_where_to_look(stack))
         report(status)
@@ -148,10 +151,28 @@ def _write_endpoints(stack: Stack) -> None:
     )
 
 
+async def _demo(stack: Stack) -> int:
+    if stack.options.environ.get("DEMO", "").lower() in NO:
+        notes.tell("without the demo, as DEMO says")
+        return 0
+    return await stack.scenario()
+
+
+def _other_data(stack: Stack) -> str:
+    """Three nodes keep data of their own; who has made invoices with one node looks for them in vain."""
+    if stack.options.kafka_nodes == 1 or stack.options.kafka_bootstrap:
+        return ""
+    return f"; KAFKA_NODES={stack.options.kafka_nodes} has its own, those of a single node are untouched and not shown"
+
+
 def _where_to_look(stack: Stack) -> str:
+    """Only what answers."""
     assert stack.planned is not None, "endpoints are known once the stack is up"
     ending = "make stop" if stack.options.detach else "Ctrl-C"
-    return f"console {stack.planned.shared['GATEWAY_URL']}   logs var/log   addresses make status   end {ending}"
+    gateway = stack.planned.shared["GATEWAY_URL"]
+    return (
+        f"API {gateway}/v1, described at {gateway}/openapi.json   logs var/log   addresses make status   end {ending}"
+    )
 
 
 def _first_is_up() -> str:

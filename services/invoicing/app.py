@@ -47,6 +47,20 @@ from shared.runtime.workers import Job, Worker
 MIGRATIONS = Path(__file__).parent / "migrations"
 SUBMITTED: Mapping[Kind, SubmissionTable] = {"B": PARTS, "R": CREDIT_NOTES}
 """Whatever is sent to a tax platform, by the kind of its serial: blue or red."""
+PARTS_WAIT = "SELECT count(*), min(r.created_at) FROM part p JOIN request r USING (account_id, request_id) WHERE"
+NOTES_WAIT = "SELECT count(*), min(created_at) FROM credit_note WHERE"
+QUEUES = {
+    "parts": f"{PARTS_WAIT} p.status IN ('queued', 'submitting')",
+    "parts_waiting_for_quota": f"{PARTS_WAIT} p.status = 'waiting_quota'",
+    "credit_notes": f"{NOTES_WAIT} status = 'requested'",
+    "red_forms": f"{NOTES_WAIT} status = 'form_pending'",
+    "invoice_files": """
+        SELECT count(*), min(coalesce(n.issued_at, p.issued_at)) FROM invoice_file_job j JOIN part p USING (account_id, part_id)
+            LEFT JOIN credit_note n USING (account_id, credit_note_id)
+        WHERE j.status = 'due'
+    """,
+}
+"""What waits, and since when: since it was asked for, or issued."""
 
 
 def build(settings: Settings) -> Service:
@@ -125,6 +139,7 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
                 concurrency=2,
             ),
         ],
+        queues=QUEUES,
         routes=routes,
         callback_routes=partial(
             callback_routes.routes,

@@ -26,6 +26,13 @@ from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+QUEUES = {
+    "refunds_waiting": "SELECT count(*), min(arrived_at) FROM refund WHERE item_id IS NULL",
+    "large_reservations": "SELECT count(*), min(arrived_at) FROM reservation WHERE large AND answer IS NULL",
+    "bookings": "SELECT count(*), NULL::timestamptz FROM booking_task",
+    "balances_to_publish": "SELECT count(*), NULL::timestamptz FROM account_change WHERE version > published",
+}
+"""What waits, and since when; a booking and a changed balance do not keep since when."""
 
 
 def build(_: Settings) -> Service:
@@ -65,6 +72,7 @@ def build(_: Settings) -> Service:
             ),
             Worker("balances", changes.claim, _nothing, balances.balances_published, concurrency=1),
         ],
+        queues=QUEUES,
         routes=_routes,
     )
 

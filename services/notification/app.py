@@ -27,6 +27,9 @@ from shared.runtime.settings import Settings
 from shared.runtime.workers import Worker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+NOTICES_WAIT = "SELECT count(*), min(created_at) FROM notice WHERE status = 'pending' AND channel ="
+QUEUES = {"mails": f"{NOTICES_WAIT} 'mail'", "sms": f"{NOTICES_WAIT} 'sms'"}
+"""What waits, and since when."""
 
 
 def build(settings: Settings) -> Service:
@@ -66,6 +69,7 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
                 outcome=handlers.attempted,
             ),
         ],
+        queues=QUEUES,
         routes=api.routes,
         resources=[mail, sms],
     )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from shared.domain.calendar import day_of
 
+HERE = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data" / "catalogue"
 TABLES = ("legal_entities", "subjects", "categories", "contents", "products", "order_types")
 CACHED_CHOICES = 65_536
@@ -130,10 +131,12 @@ class Catalogue:
         if fitting:
             return fitting[0]
         if not valid:
-            return NoRow(f"the catalogue has no row for product {product_code} on {day}; add it and redrive")
+            return NoRow(f"the catalogue has no row for product {product_code} on {day}; {_add_to('products.json')}")
         sold = " or ".join(choice.subject for choice in valid)
         asked = " of ".join(name for name in (subject, legal_entity) if name)
-        return NoRow(f"product {product_code} belongs to {sold} on {day}, not to {asked}; mend one and redrive")
+        return NoRow(
+            f"product {product_code} belongs to {sold} on {day}, not to {asked}; have the record corrected, or {_add_to('products.json')}"
+        )
 
     def _by_subject(self, subject: str | None, legal_entity: str | None) -> Choice | NoRow:
         choice = self._defaults.get(subject or "")
@@ -163,10 +166,20 @@ class Catalogue:
         """Some domain-name trades are between customers, some orders are the vendor's; an order without a type is the platform's."""
         if order_type is None:
             return "platform"
-        missing = NoRow(
-            f"the catalogue has no order type {order_type}; add it, with who invoices such orders, and redrive"
+        known = self.order_types.get(order_type)
+        if known is not None:
+            return known
+        return NoRow(
+            f"the catalogue has no order type {order_type}, nor who invoices such orders; {_add_to('order_types.json')}"
         )
-        return self.order_types.get(order_type, missing)
+
+
+def _add_to(table: str) -> str:
+    """What an operator does about a row that is missing."""
+    return (
+        f"add it to {(DATA / table).relative_to(HERE).as_posix()}, restart the ledger (make stop, make run), then type "
+        "deploy/kaipiao parked redrive --reason NO_CATALOGUE_ROW"
+    )
 
 
 def _legal_entity(key: str, row: dict[str, Any]) -> LegalEntity:

@@ -113,6 +113,13 @@ class Database:
         for pool in self._pools.values():
             await pool.expire_connections()
 
+    def pools(self) -> dict[str, tuple[int, int]]:
+        """Of each pool, by its purpose: connections in use, and how many there may be."""
+        return {
+            purpose: (pool.get_size() - pool.get_idle_size(), pool.get_max_size())
+            for purpose, pool in self._pools.items()
+        }
+
     @asynccontextmanager
     async def transaction(
         self, traceparent: str | None = None, account_id: int | None = None

@@ -19,7 +19,7 @@ from asyncpg import Connection, QueryCanceledError
 
 from shared.contracts.message import Message, Park, Unacceptable
 from shared.contracts.parking import RecordParked
-from shared.runtime import blame, store, tracing
+from shared.runtime import blame, facts, store, tracing
 from shared.runtime.about import About, about, plain
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
@@ -199,6 +199,7 @@ class Consumer:
             RECORDS.labels(self.name, entry.outcome).inc()
             if entry.why is not None:
                 PARKED_RECORDS.labels(self.name, entry.why.reason).inc()
+                facts.parked(self.name, entry.record, entry.why.reason)
 
     async def _parked(self, db: Connection, entries: list[Entry]) -> list[RecordParked]:
         """Park what cannot take effect. Upstream is told of its own records, once for each row."""

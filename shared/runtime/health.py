@@ -7,11 +7,11 @@ import asyncio
 import structlog
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from shared.runtime import migrations
 from shared.runtime.database import TRANSIENT_ERRORS
-from shared.runtime.metrics import DAYS_AHEAD, PARKED, UNSENT, UNSENT_AGE
+from shared.runtime.metrics import DAYS_AHEAD, PARKED, UNSENT, UNSENT_AGE, exposition
 from shared.runtime.service import Runtime
 from shared.runtime.watchdog import Watchdog
 
@@ -51,7 +51,7 @@ def health_routes(watchdog: Watchdog) -> APIRouter:
 
     @router.get("/metrics")
     async def show_metrics() -> PlainTextResponse:
-        return PlainTextResponse(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return PlainTextResponse(exposition(runtime.service.name, runtime.replica), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -1,5 +1,6 @@
 """A service as a process: migrate, declare topics, serve HTTP, consume; at SIGTERM stop, within STOP_SECONDS whatever happens."""
 
+import asyncio
 import os
 import secrets
 import signal
@@ -93,6 +94,7 @@ def _leave() -> None:
 async def _serve(service: Service, settings: Settings, stopping: Deadline) -> None:
     replica = settings.replica or f"{socket.gethostname()}-{secrets.token_hex(3)}"
     logs.configure(service.name, replica, settings.log_level)
+    logs.loop_errors(asyncio.get_running_loop())
     tracing.configure(service.name, replica, settings.otlp_endpoint)
     clock = Clock()
     dsn, owner_dsn = settings.dsn(service.name), settings.migration_dsn(service.name)

@@ -16,7 +16,7 @@ import structlog
 from asyncpg import Connection, Record
 
 from shared.contracts.message import Message, Unacceptable
-from shared.runtime import envelope, progress
+from shared.runtime import envelope, facts, progress
 from shared.runtime.clock import Clock, NewId
 from shared.runtime.database import TRANSIENT_ERRORS, Database
 from shared.runtime.metrics import RELAY_ACTIVE, SEND_FAILURES, SENT
@@ -136,6 +136,7 @@ class Relay:
                 dict(record.headers)["ce_type"] or b"" for record in records[:confirmed]
             ).items():
                 SENT.labels(kind.decode()).inc(count)
+            facts.published(records[:confirmed])
             if ours:
                 self.progress.settled()
         if failed is not None:
@@ -242,7 +243,7 @@ class Relay:
                 timedelta(seconds=LEASE_SECONDS),
             )
         if epoch is not None and epoch != self._epoch:
-            log.info("relay_active", epoch=epoch)
+            log.info("relay_active", owner=self._owner, epoch=epoch, taken_over=epoch > 1)
         self._epoch = epoch or self._epoch
         self._held_until = asked + LEASE_SECONDS if epoch else None
         return epoch is not None

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from asyncpg import Connection
+from asyncpg import Record as Row
 from pydantic import BaseModel
 
 from shared.runtime.about import about
@@ -23,7 +24,7 @@ COLUMNS = """
     parked_id, consumer, topic, "partition", "offset", account_id, number, event_source, event_id, event_type, event_time, reason,
     text, redrive_from, times, last_at, status, received_at, parked_at, changed_by, comment
 """
-
+CONTENT = 'topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values'
 SAID = ("account_id", "number", "event_source", "event_id", "event_type", "event_time")
 
 
@@ -118,16 +119,6 @@ async def redrive(
     return status
 
 
-async def redriven(
-    database: Database, consumers: Mapping[str, Consumer], parked_id: int, by: str, clock: Clock
-) -> dict[str, str]:
-    """`redrive`, and if it still cannot take effect, why."""
-    status = await redrive(database, consumers, parked_id, by, clock)
-    async with database.read() as db:
-        row = await db.fetchrow("SELECT reason, text FROM runtime.parked WHERE parked_id = $1", parked_id)
-    return {"status": status} | (dict(row) if row is not None and status == "open" else {})
-
-
 async def dismiss(database: Database, parked_id: int, by: str, comment: str, clock: Clock) -> None:
     """Decide that it shall never take effect, and say why."""
     async with database.transaction() as db:
@@ -152,15 +143,16 @@ async def _change(db: Connection, parked_id: int, status: Status, by: str, comme
 
 async def _record(db: Connection, parked_id: int) -> tuple[Record, datetime]:
     row = await db.fetchrow(
-        """
-        SELECT topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values, received_at
-        FROM runtime.parked WHERE parked_id = $1
-        """,
+        f"SELECT {CONTENT}, received_at FROM runtime.parked WHERE parked_id = $1",
         parked_id,
     )
     if row is None:
         raise LookupError(f"there is no parked record {parked_id}")
+    return record_in(row), row["received_at"]
+
+
+def record_in(row: Row) -> Record:
+    """The record itself, of a row with `CONTENT`."""
     names = row["header_names"] if row["header_name_bytes"] is None else map(name_text, row["header_name_bytes"])
     headers = tuple(zip(names, row["header_values"], strict=True))
-    partition = Partition(row["topic"], row["partition"])
-    return Record(partition, row["offset"], row["key"], row["value"], headers), row["received_at"]
+    return Record(Partition(row["topic"], row["partition"]), row["offset"], row["key"], row["value"], headers)

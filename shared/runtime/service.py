@@ -21,6 +21,7 @@ from shared.runtime.clock import Clock, NewId
 from shared.runtime.database import Database, connect
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
+from shared.runtime.queues import QueueReader, Queues
 from shared.runtime.transport import Transport
 from shared.runtime.workers import AnyWorker, runner_of
 
@@ -51,6 +52,8 @@ class Service:
     handlers: Mapping[type[Message], Handler] = field(default_factory=dict)
     batches: Mapping[str, BatchHandler] = field(default_factory=dict)
     workers: Sequence[AnyWorker] = ()
+    queues: Queues = field(default_factory=dict)
+    """What an operator sees waiting."""
     routes: "Callable[[Runtime], APIRouter] | None" = None
     """Routes for the gateway; they need the service token."""
     public_routes: "Callable[[Runtime], APIRouter] | None" = None
@@ -84,6 +87,7 @@ class Runtime:
         self.database = database
         self.transport = transport
         self.clock = clock
+        self.replica = replica
         self._types_for_others = types_for_others
         self.outbox = Outbox(service.name, clock, new_id)
         self.relay = Relay(database, transport, clock, f"{service.name}-{replica}-{new_id()}")
@@ -144,6 +148,7 @@ class Runtime:
     async def start(self) -> None:
         await self.transport.start()
         self.spawn(self.relay.run(self.outbox.waker()))
+        self.spawn(QueueReader(self).run())
         for runner in self.runners:
             for _ in range(runner.worker.concurrency):
                 self._working.append(asyncio.create_task(runner.run(self.outbox.waker())))

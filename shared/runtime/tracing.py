@@ -10,15 +10,55 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 LINKS_MAX = 100
+MAY_LEAVE = frozenset(
+    {
+        *("messaging.consumer.group.name", "messaging.batch.message_count", "error.type", "url.scheme"),
+        *("http.request.method", "http.route", "http.response.status_code", "network.protocol.version"),
+    }
+)
+"""Attributes of spans. Libraries make spans too, and put paths and queries into them as they were asked."""
 QUIET: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False}
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("kaipiao.runtime")
+
+
+class Guarded(SpanExporter):
+    """Lets out what may leave: names, times, kinds and numbers; no other attribute, no event, no text of an error."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._exporter.export([_without_values(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+
+def _without_values(span: ReadableSpan) -> ReadableSpan:
+    said = {name: value for name, value in (span.attributes or {}).items() if name in MAY_LEAVE}
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=said,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
 
 
 def configure(service: str, replica: str, otlp_endpoint: str) -> None:
@@ -26,7 +66,7 @@ def configure(service: str, replica: str, otlp_endpoint: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.id": replica}))
     if otlp_endpoint:
         provider.add_span_processor(
-            BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces"))
+            BatchSpanProcessor(Guarded(OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")))
         )
     trace.set_tracer_provider(provider)
 
@@ -48,6 +88,22 @@ def traceparent() -> str | None:
 def trace_id() -> str | None:
     context = trace.get_current_span().get_span_context()
     return format(context.trace_id, "032x") if context.is_valid else None
+
+
+def ids() -> dict[str, str]:
+    """Of the current span, for a log line."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")}
+
+
+def ids_of(parent: str | None) -> dict[str, str]:
+    """Of a stored `traceparent`; nothing if it is none."""
+    context = _context(parent)
+    if context is None:
+        return {}
+    return {"trace_id": format(context.trace_id, "032x"), "span_id": format(context.span_id, "016x")}
 
 
 @contextmanager
@@ -85,6 +141,7 @@ def _failing(opened: AbstractContextManager[Span]) -> Iterator[None]:
             yield
         except Exception as error:
             span.set_status(StatusCode.ERROR, type(error).__name__)
+            span.set_attribute("error.type", type(error).__name__)
             raise
 
 

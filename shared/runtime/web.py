@@ -3,23 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from shared.contracts.http.problem import ProblemView
-from shared.contracts.message import LARGEST_ID, Id
-from shared.runtime import parked
+from shared.runtime import operations
 from shared.runtime.admission import Admission, Admit, Bounds, by_token, everybody
 from shared.runtime.health import health_routes
+from shared.runtime.http_metrics import HttpMetrics
 from shared.runtime.listening import Limits, Listener
-from shared.runtime.parked import Parked, ParkedContent, Status
 from shared.runtime.problems import PROBLEM, Problem, invalid
 from shared.runtime.purposes import AtTheEdge
 from shared.runtime.sealing import Unsealable
@@ -31,7 +30,6 @@ from shared.runtime.watchdog import Watchdog
 __all__ = ["Admit", "Problem"]
 
 BOUNDS = Bounds()
-After = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 SCHEMA = "#/components/schemas/{model}"
 
 
@@ -58,6 +56,7 @@ class WebApp(FastAPI):
         self.add_exception_handler(Unsealable, _erased)
         self.add_middleware(admission)
         self.add_middleware(AtTheEdge)
+        self.add_middleware(HttpMetrics)
 
     def openapi(self) -> dict[str, Any]:
         described = super().openapi()
@@ -101,7 +100,7 @@ def operations_app(
     """
     app = WebApp(title, _before("/ops", by_token(token), BOUNDS))
     app.include_router(health_routes(watchdog))
-    app.include_router(_operations(runtime))
+    app.include_router(operations.routes(runtime, _not_parked))
     app.include_router(_clock(runtime, shared_clock))
     if runtime.service.operator_routes is not None:
         app.include_router(runtime.service.operator_routes(runtime))
@@ -117,7 +116,7 @@ def listeners_of(
     title = f"Kaipiao {runtime.service.name}"
     bounds = Bounds(settings.http_body_bytes, settings.http_read_seconds)
     app = web_app(runtime, settings.service_token.get_secret_value(), title, bounds)
-    operations = operations_app(
+    for_operators = operations_app(
         runtime,
         settings.operator_token.get_secret_value(),
         watchdog,
@@ -127,7 +126,7 @@ def listeners_of(
     )
     listeners = [
         Listener(app, settings.http_host, settings.http_port),
-        Listener(operations, settings.operations_host, settings.operations_port),
+        Listener(for_operators, settings.operations_host, settings.operations_port),
     ]
     callbacks = callback_app(runtime, f"{title} callbacks", bounds)
     if callbacks is not None:
@@ -143,45 +142,6 @@ def limits_of(settings: Settings) -> Limits:
 
 def _before(guards: str, admit: Admit, bounds: Bounds) -> Callable[[ASGIApp], Admission]:
     return partial(Admission, admit=admit, guards=guards, bounds=bounds)
-
-
-class Decision(BaseModel):
-    by: Annotated[str, Field(min_length=1, max_length=100)]
-    comment: Annotated[str, Field(max_length=400)] = ""
-
-
-def _operations(runtime: Runtime) -> APIRouter:
-    router = APIRouter(prefix="/ops")
-
-    @router.get("/parked")
-    async def parked_list(status: Status = "open", after: After = 0) -> list[Parked]:
-        async with runtime.read() as db:
-            return await parked.parked_records(db, status, after)
-
-    @router.get("/parked/{parked_id}")
-    async def parked_show(parked_id: Id) -> ParkedContent:
-        async with runtime.read() as db:
-            found = await parked.parked_record(db, parked_id)
-        if found is None:
-            raise _not_parked(parked_id)
-        return found
-
-    @router.post("/parked/{parked_id}/redrive")
-    async def parked_redrive(parked_id: Id, decision: Decision) -> dict[str, str]:
-        try:
-            return await parked.redriven(runtime.database, runtime.consumers, parked_id, decision.by, runtime.clock)
-        except LookupError:
-            raise _not_parked(parked_id) from None
-
-    @router.post("/parked/{parked_id}/dismiss")
-    async def parked_dismiss(parked_id: Id, decision: Decision) -> dict[str, str]:
-        try:
-            await parked.dismiss(runtime.database, parked_id, decision.by, decision.comment, runtime.clock)
-        except LookupError:
-            raise _not_parked(parked_id) from None
-        return {"status": "dismissed"}
-
-    return router
 
 
 class ClockView(BaseModel):

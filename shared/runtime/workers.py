@@ -17,8 +17,10 @@ from asyncpg import Connection, QueryCanceledError
 
 from shared.contracts.message import Message
 from shared.runtime import tracing
+from shared.runtime.calls import Calls
 from shared.runtime.clock import Clock
 from shared.runtime.database import TRANSIENT_ERRORS, Database, caused_by
+from shared.runtime.facts import ids_in
 from shared.runtime.metrics import SET_ASIDE, WORK_SECONDS
 from shared.runtime.outbox import Outbox, wait
 from shared.runtime.progress import STANDSTILL_SECONDS, Progress
@@ -82,6 +84,7 @@ class Runner(ABC, Generic[W]):
         self._outbox = outbox
         self._clock = clock
         self._stopping = False
+        self._calls = Calls(worker.name)
         self.progress = Progress(clock.monotonic)
 
     def unhealthy(self, possible_since: float = 0.0) -> str | None:
@@ -138,7 +141,7 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
 
     async def call(self, claimed: Any) -> Any:  # noqa: ANN401
         with self._working("call", claimed):
-            return await self.worker.call(claimed)
+            return await self._calls.observed(claimed, self.worker.call(claimed))
 
     async def outcome(self, claimed: Any, answer: Any) -> None:  # noqa: ANN401
         with self._working("outcome", claimed):
@@ -151,8 +154,7 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
         claimed = await self.claim()
         if claimed is None:
             return False
-        with WORK_SECONDS.labels(self.worker.name, "done").time():
-            answer = await self.call(claimed)
+        answer = await self.call(claimed)
         await self._outcome_despite_transient_errors(claimed, answer)
         return True
 
@@ -191,7 +193,7 @@ class JobRunner(Runner[Job[Any]]):
         """After a transient error it is not, and comes again at once: what went wrong first is what counts."""
         if claimed is None or self.worker.set_aside is None:
             return
-        log.error("set_aside", worker=self.worker.name, row=str(claimed), seconds=SET_ASIDE_SECONDS)
+        log.error("set_aside", worker=self.worker.name, seconds=SET_ASIDE_SECONDS, **ids_in(claimed))
         SET_ASIDE.labels(self.worker.name).inc()
         with contextlib.suppress(*TRANSIENT_ERRORS):
             async with self._database.transaction() as db:

@@ -293,7 +293,7 @@ def test_a_service_that_cannot_start_ends_the_run_with_one_line(checkout: SmallC
 def test_ctrl_c_ends_postgresql_and_kafka_too(checkout: SmallCheckout) -> None:
     running = checkout.begin("run", POSTGRES_PORT=str(a_port()))
     assert running.stdout is not None
-    assert any(line.startswith("console ") for line in running.stdout)
+    assert any(line.startswith("API http://") for line in running.stdout)
     pids = checkout.endpoints()["pids"]
     assert {"postgres", "kafka-1", "gateway", "smtp_sink"} <= set(pids)
     running.send_signal(signal.SIGINT)

@@ -134,6 +134,14 @@ class Stand:
         async with self.database.read() as db:
             return await parked.parked_records(db, "open")
 
+    async def redriven(self, parked_id: int) -> dict[str, str]:
+        """What came of it, and if it is still open, why."""
+        status = await parked.redrive(self.database, self.runtime.consumers, parked_id, "ops", self.clock)
+        async with self.database.read() as db:
+            found = await parked.parked_record(db, parked_id)
+        assert found is not None
+        return {"status": status} | ({"reason": found.reason, "text": found.text} if status == "open" else {})
+
     async def as_owner(self, statement: str) -> None:
         owner = await asyncpg.connect(self.database.dsn)
         await owner.execute(statement)

@@ -37,7 +37,7 @@ async def good_one(stand: Stand, number: str = "GOOD") -> None:
 
 
 async def redrive(stand: Stand, parked_id: int = 1) -> dict[str, str]:
-    return await parked.redriven(stand.database, stand.runtime.consumers, parked_id, "ops", stand.clock)
+    return await stand.redriven(parked_id)
 
 
 @pytest.mark.parametrize("mode", ["structured", "binary"])

@@ -178,7 +178,7 @@ async def _a_person_decides(stand: Stand) -> None:
         assert row.reason != "ATTEMPTS_EXHAUSTED", row.text
         async with stand.database.read() as db:
             assert await parked.parked_record(db, row.parked_id) is not None
-        answer = await parked.redriven(stand.database, stand.runtime.consumers, row.parked_id, "ops", stand.clock)
+        answer = await stand.redriven(row.parked_id)
         if answer["status"] == "open":
             assert answer["reason"] != "ATTEMPTS_EXHAUSTED", answer
             await parked.dismiss(stand.database, row.parked_id, "ops", "fuzz", stand.clock)
