@@ -142,6 +142,7 @@ PIECES_OF_SQL = {
 HTTP = {
     *("services/ledger/queries/asking.py", "services/ledger/queries/problems.py", "services/ledger/items/asking.py"),
     *("services/invoicing/accounts/problems.py", "services/gateway/owners/forwarding.py"),
+    "services/gateway/owners/replicas.py",
 }
 OUTSIDE = ("adapters", "rendering")
 """Folders that speak the outside's protocols, or draw."""
