@@ -11,7 +11,7 @@ import structlog
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from shared.contracts.message import LARGEST_ID, Unacceptable
+from shared.contracts.message import LARGEST_ID, Id, Unacceptable
 from shared.runtime import parked
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.parked import ParkedContent, Status
@@ -23,7 +23,7 @@ NEXT = "next-after"
 
 log = structlog.get_logger()
 
-ParkedId = Annotated[int, Field(ge=0, le=LARGEST_ID)]
+After = Annotated[int, Query(ge=0, le=LARGEST_ID)]
 Shown = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
 
 
@@ -52,7 +52,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
     async def parked_list(
         response: Response,
         status: Status = "open",
-        after: ParkedId = 0,
+        after: After = 0,
         reason: Shown | None = None,
         account_id: Annotated[int | None, Query(ge=1, le=LARGEST_ID)] = None,
         type: Shown | None = None,  # noqa: A002 - as it is called in a CloudEvent
@@ -67,7 +67,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
         return found.records
 
     @router.get("/parked/{parked_id}")
-    async def parked_show(parked_id: ParkedId) -> ParkedContent:
+    async def parked_show(parked_id: Id) -> ParkedContent:
         async with runtime.read() as db:
             found = await parked.parked_record(db, parked_id)
         if found is None:
@@ -79,7 +79,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
         return found.model_copy(update=told)
 
     @router.post("/parked/{parked_id}/content")
-    async def parked_content(parked_id: ParkedId, who: Who) -> Content:
+    async def parked_content(parked_id: Id, who: Who) -> Content:
         async with runtime.read() as db:
             found = await content_of(db, parked_id)
         if found is None:
@@ -88,12 +88,12 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
         return found
 
     @router.post("/parked/{parked_id}/redrive")
-    async def parked_redrive(parked_id: ParkedId, decision: Decision) -> Redriven:
+    async def parked_redrive(parked_id: Id, decision: Decision) -> Redriven:
         await open_one(parked_id)
         return await _redriven(runtime, parked_id, decision.by)
 
     @router.post("/parked/{parked_id}/dismiss")
-    async def parked_dismiss(parked_id: ParkedId, decision: Decision) -> dict[str, str]:
+    async def parked_dismiss(parked_id: Id, decision: Decision) -> dict[str, str]:
         await open_one(parked_id)
         try:
             await parked.dismiss(runtime.database, parked_id, decision.by, decision.comment, runtime.clock)
