@@ -18,6 +18,10 @@ from shared.runtime.transport import Record, name_bytes
 NUMBER = re.compile(r"[\x21-\x7e]{1,64}", re.ASCII)
 """A document's number as contracts have it: anything else may be personal, and stays in the record."""
 
+PRINTED = re.compile(r"[\x21-\x7e]+", re.ASCII)
+PERSONAL = re.compile(r".*@.*|(\+?86)?1[3-9]\d{9}|\d{17}[\dXx]|0\d{2,3}-?\d{7,8}")
+HIDDEN = "(hidden)"
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -52,7 +56,7 @@ def _about(record: Record) -> About:
     data = data if isinstance(data, dict) else {}
     source, event_id, kind = (_text(attributes.get(name)) for name in ("source", "id", "type"))
     return About(
-        account_id=_account(data.get("account_id")) or _account((record.key or b"").decode(errors="replace")),
+        account_id=_account(data.get("account_id")) or _account_of_key(record.key),
         number=number if isinstance(number := data.get("number"), str) and NUMBER.fullmatch(number) else None,
         event_source=source,
         event_id=event_id,
@@ -60,6 +64,13 @@ def _about(record: Record) -> About:
         event_time=_time(attributes.get("time")),
         fingerprint=_fingerprint(record, attributes) if source and event_id else None,
     )
+
+
+def sayable(value: object, longest: int = 64) -> str | None:
+    """A name or a number; what looks like a mailbox, a phone or an identity number is hidden, what is no text left out."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if len(value) <= longest and PRINTED.fullmatch(value) and not PERSONAL.fullmatch(value) else HIDDEN
 
 
 def _json(value: bytes | None) -> object:
@@ -81,10 +92,12 @@ def _text(value: object) -> str | None:
 
 
 def _account(value: object) -> int | None:
-    digits = str(value)
-    if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID))):
-        return None
-    return int(digits) if 1 <= int(digits) <= LARGEST_ID else None
+    """A text is no account, whatever its digits are: it may be a phone."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_ID else None
+
+
+def _account_of_key(key: bytes | None) -> int | None:
+    return _account(int(key)) if key is not None and key.isdigit() and len(key) <= len(str(LARGEST_ID)) else None
 
 
 def _time(value: object) -> datetime | None:

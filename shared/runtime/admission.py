@@ -70,7 +70,8 @@ class Admission:
             await self._run(scope, receive, answer)
             return
         async with self._admit(Headers(scope=scope)) as who:
-            await self._run({**scope, "state": {**scope.get("state", {}), **who}}, receive, answer)
+            scope["state"] = {**scope.get("state", {}), **who}
+            await self._run(scope, receive, answer)
 
     async def _run(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         body = await self._body(Headers(scope=scope), receive)

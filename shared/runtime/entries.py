@@ -11,8 +11,8 @@ from shared.contracts.message import Message, Park
 from shared.contracts.parking import RecordParked
 from shared.contracts.topics import TOPICS
 from shared.runtime import envelope, reading
-from shared.runtime.about import About
-from shared.runtime.envelope import Envelope, Unreadable
+from shared.runtime.about import About, sayable
+from shared.runtime.envelope import ATTRIBUTE_MAX, Envelope, Unreadable
 from shared.runtime.store import Tally
 from shared.runtime.transport import Partition, Record
 
@@ -102,17 +102,17 @@ def tallies(entries: Sequence[Entry]) -> Iterator[Tally]:
 
 
 def told(consumer: str, record: Record, known: About, why: Unreadable) -> RecordParked:
-    """What upstream is told of its record."""
+    """What upstream is told of its record; what looks personal is hidden, and the place of the record says enough."""
     return RecordParked(
         account_id=known.account_id,
         consumer=consumer,
         record_topic=record.partition.topic,
         record_partition=record.partition.number,
         record_offset=record.offset,
-        event_source=known.event_source,
-        event_id=known.event_id,
-        event_type=known.event_type,
-        number=known.number,
+        event_source=sayable(known.event_source, ATTRIBUTE_MAX),
+        event_id=sayable(known.event_id, ATTRIBUTE_MAX),
+        event_type=sayable(known.event_type, ATTRIBUTE_MAX),
+        number=sayable(known.number, ATTRIBUTE_MAX),
         reason=why.reason,
         text=why.text,
         redrive_from=why.redrive_from,

@@ -62,6 +62,10 @@ def configure(service: str, replica: str, level: str) -> None:
     handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(LibraryLines(whose))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in [*logging.root.manager.loggerDict]:  # some libraries bring handlers of their own
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda found: _uncaught(found.exc_type, found.exc_value, found.exc_traceback)

@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.contracts.message import LARGEST_ID, Id, Unacceptable
 from shared.runtime import parked
+from shared.runtime.about import sayable
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.parked import ParkedContent, Status
-from shared.runtime.parked_pages import PAGE_MAX, Content, ParkedShown, Wanted, content_of, page, sayable
+from shared.runtime.parked_pages import PAGE_MAX, Content, ParkedShown, Wanted, content_of, page
 from shared.runtime.service import Runtime
 
 NEXT = "next-after"

@@ -5,7 +5,6 @@ stopped, it says so: `next` is None only at the end.
 """
 
 import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +16,13 @@ from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
 
 from shared.contracts.message import LARGEST_ID
 from shared.runtime import envelope
+from shared.runtime.about import sayable
 from shared.runtime.envelope import Envelope
 from shared.runtime.parked import COLUMNS, CONTENT, Parked, Status, record_in
 from shared.runtime.transport import Record, name_bytes
 
 PAGE_MAX = 200
 READ_MAX, READ_BYTES_MAX, PREFETCH = 5_000, 64_000_000, 20
-HIDDEN = "(hidden)"
-_sayable = re.compile(r"[\x21-\x7e]{1,64}")
-_personal = re.compile(r".*@.*|(\+?86)?1[3-9]\d{9}|\d{17}[\dXx]|0\d{2,3}-?\d{7,8}")
 _moment = TypeAdapter(AwareDatetime)
 
 
@@ -115,13 +112,6 @@ def said_by(record: Record) -> dict[str, Any]:
         "occurred_at": _time(data.get("occurred_at")),
         "event_id": known and sayable(known.id),
     }
-
-
-def sayable(value: object) -> str | None:
-    """A name or a number; what looks like a mailbox, a phone or an identity number is hidden, what is no text left out."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value if _sayable.fullmatch(value) and not _personal.fullmatch(value) else HIDDEN
 
 
 def _data(body: bytes | None) -> Mapping[str, Any]:

@@ -34,7 +34,7 @@ from shared.runtime.transport import Outgoing
 from tests.conftest import OpenDatabase
 from tests.integration.adapters.bad_servers import Serve, says, somebody
 from tests.support.databases import Databases
-from tests.support.edge import TOKEN, app_of, echoing, gateway_before, serving
+from tests.support.edge import OPERATOR, TOKEN, app_of, echoing, gateway_before, operations_of, serving
 from tests.support.examples import an_order
 from tests.support.lines import logging_as
 from tests.support.terminal import CHECKOUT, typed
@@ -170,8 +170,10 @@ async def typed_by_operators(world: FlowWorld, folder: Path, monkeypatch: pytest
     shown = []
     for name in ("title", "ledger"):
         process = world.stage.processes[name]
-        async with serving(app_of(process.service, process.database)) as url:
-            (folder / "endpoints.json").write_text(json.dumps({name: url, "settings": {"SERVICE_TOKEN": TOKEN}}))
+        async with serving(operations_of(process.service, process.database)) as url:
+            token = OPERATOR["Authorization"].split()[1]
+            known = {"operations": {name: url}, "settings": {"OPERATOR_TOKEN": token}}
+            (folder / "endpoints.json").write_text(json.dumps(known))
             listed = await typed("parked", "list", "--service", name)
             assert listed.exit_code == 0, listed.stderr
             ids = [line.split()[1] for line in listed.stdout.splitlines() if line.startswith(name)]

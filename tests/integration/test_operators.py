@@ -17,7 +17,7 @@ from shared.runtime.service import Runtime
 from shared.runtime.settings import Settings
 from shared.runtime.transport import Partition, Record
 from tests.conftest import OpenDatabase
-from tests.support.edge import TOKEN, app_of, serving
+from tests.support.edge import OPERATOR, operations_of, serving
 from tests.support.lines import lines_of, logging_as, told
 from tests.support.terminal import typed
 
@@ -41,8 +41,11 @@ async def database(
     """A ledger that answers; the other services do not run."""
     database = await open_database(MIGRATIONS)
     monkeypatch.setenv("KAIPIAO_VAR", str(tmp_path))
-    async with serving(app_of(ledger(SETTINGS), database)) as url:
-        known = {"ledger": url, "title": "http://127.0.0.1:9", "settings": {"SERVICE_TOKEN": TOKEN}}
+    async with serving(operations_of(ledger(SETTINGS), database)) as url:
+        known = {
+            "operations": {"ledger": url, "title": "http://127.0.0.1:9"},
+            "settings": {"OPERATOR_TOKEN": OPERATOR["Authorization"].split()[1]},
+        }
         (tmp_path / "endpoints.json").write_text(json.dumps(known))
         yield database
 

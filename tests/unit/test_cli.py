@@ -179,8 +179,9 @@ def test_status_shows_every_replica_and_goes_on_after_one_that_hangs(tmp_path: P
 def write_endpoints(folder: Path, port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     names = (*routes.SERVICES, "gateway")
-    known = dict.fromkeys(names, url) | {
-        "settings": {"SERVICE_TOKEN": "t"},
+    known = {
+        "operations": dict.fromkeys(names, url),
+        "settings": {"OPERATOR_TOKEN": "t"},
         "dsn": {"ledger": f"postgresql://nobody@127.0.0.1:{port}/none"},
         "ready": dict.fromkeys(names, f"{url}/readyz"),
     }

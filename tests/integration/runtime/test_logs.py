@@ -35,7 +35,7 @@ from shared.runtime.settings import Settings
 from shared.runtime.transport import Partition, Record
 from shared.runtime.workers import Job, JobRunner
 from tests.conftest import OpenDatabase
-from tests.support.edge import app_of, serving
+from tests.support.edge import TOKEN, app_of, serving
 from tests.support.lines import lines_of, logging_as, told
 
 PERSONAL = "张三 13800001001 zhang@customer.example 91330106MA2CANARY1"
@@ -293,8 +293,8 @@ async def test_a_bug_behind_a_real_server_leaves_its_kind_and_place_and_not_its_
 
         return router
 
-    app = app_of(Service("ledger", tmp_path, public_routes=routes), await open_database(tmp_path))
-    async with serving(app) as url, httpx2.AsyncClient() as http:
+    app = app_of(Service("ledger", tmp_path, routes=routes), await open_database(tmp_path))
+    async with serving(app) as url, httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as http:
         status = (await http.get(f"{url}/bug/13800001001")).status_code
     output = capsys.readouterr().err
     lines = [json.loads(line) for line in output.splitlines()]

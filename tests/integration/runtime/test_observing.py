@@ -23,7 +23,7 @@ from shared.runtime.queues import QueueReader
 from shared.runtime.service import Runtime, Service
 from shared.runtime.workers import Worker, WorkerRunner
 from tests.conftest import OpenDatabase
-from tests.support.edge import app_of, asking
+from tests.support.edge import OPERATOR, asking, operations_of
 from tests.support.lines import lines_of, logging_as, told
 
 pytestmark = pytest.mark.database
@@ -221,12 +221,11 @@ async def park(database: Database, count: int) -> None:
 
 async def test_pools_say_how_many_connections_are_in_use(open_database: OpenDatabase, tmp_path: Path) -> None:
     runtime = runtime_of(Service("pooled", tmp_path), await open_database(tmp_path))
-    (name,) = runtime.database.pools()
     async with runtime.read(), runtime.read():
         QueueReader(runtime).look_at_pools()
-    assert sample("kaipiao_pool_connections", service="pooled", pool=name, state="in_use") == 2
+    assert sample("kaipiao_pool_connections", service="pooled", pool="handlers", state="in_use") == 2
     QueueReader(runtime).look_at_pools()
-    assert sample("kaipiao_pool_connections", service="pooled", pool=name, state="in_use") == 0
+    assert sample("kaipiao_pool_connections", service="pooled", pool="handlers", state="in_use") == 0
 
 
 # HTTP
@@ -235,11 +234,11 @@ async def test_pools_say_how_many_connections_are_in_use(open_database: OpenData
 async def test_http_is_counted_by_the_pattern_of_the_route_and_never_by_a_path(
     open_database: OpenDatabase, tmp_path: Path
 ) -> None:
-    app = app_of(Service("routed", tmp_path), await open_database(tmp_path))
+    app = operations_of(Service("routed", tmp_path), await open_database(tmp_path))
     async with asking(app) as http:
-        assert (await http.get(f"/ops/parked/{PERSONAL}")).status_code == 401
+        assert (await http.get(f"/ops/parked/{PERSONAL}", headers=OPERATOR)).status_code == 404
         assert (await http.get(f"/{PERSONAL}")).status_code == 404
-    assert (sample("kaipiao_http_seconds_count", method="GET", route="/ops/parked/{parked_id}", status="401") or 0) >= 1
+    assert (sample("kaipiao_http_seconds_count", method="GET", route="/ops/parked/{parked_id}", status="404") or 0) >= 1
     assert (sample("kaipiao_http_seconds_count", method="GET", route="unknown", status="404") or 0) >= 1
     assert PERSONAL.encode() not in metrics.exposition("routed", "1")
 
