@@ -183,7 +183,7 @@ def test_the_largest_answer_fits_into_a_message() -> None:
         content=content,
         tax_percent=13,
         cycle="202603",
-        spec="\U0001f600" * 200,
+        spec="\x01" * 200,
         count=LARGEST_ID,
         amount_fen=DOCUMENT_FEN_MAX,
         oldest_at=NOW.replace(microsecond=123456),
