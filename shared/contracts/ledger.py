@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from shared.contracts.message import AccountId, Code, Cycle, Fen, Frozen, Id, Message, Moment, Number, PositiveFen, Text
+from shared.contracts.message import AccountId, Code, Cycle, Fen, Frozen, Id, Message, Moment, Number, PositiveFen
 
 
 class LedgerCommand(Message):
@@ -52,7 +52,10 @@ class LedgerFact(Message):
 
 
 class Group(Frozen):
-    """Reserved items that print alike: same owner, subject, content row, rate, cycle and spec."""
+    """Reserved items that print alike: same owner, subject, content row, rate, cycle and spec.
+
+    `spec` as the item has it: those that were taken in long ago may hold what `Text` refuses today, and their money is no less due.
+    """
 
     group_no: Annotated[int, Field(ge=1)]
     account_id: AccountId
@@ -60,7 +63,7 @@ class Group(Frozen):
     content: Code
     tax_percent: Annotated[int, Field(ge=0, le=100)]
     cycle: Cycle
-    spec: Text | None = None
+    spec: Annotated[str, Field(max_length=200)] | None = None
     count: Annotated[int, Field(ge=1)]
     amount_fen: PositiveFen
     oldest_at: Moment
