@@ -26,6 +26,7 @@ READS: dict[str, tuple[str, ...]] = {
     "invoicing": ("ledger.events", "title.events"),
     "notification": ("invoicing.events", "title.events"),
     "finance": ("invoicing.events",),
+    "upstream": ("parking.events",),
     "operator": tuple(TOPICS),
 }
 FOLLOWERS = (*SERVICES, "tax_platform")

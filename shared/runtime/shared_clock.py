@@ -43,7 +43,11 @@ class NotAcknowledged(Exception):  # noqa: N818
 
 
 class SharedClock:
-    """One process's end of the test clock. It sets `clock.offset`."""
+    """One process's end of the test clock. It sets `clock.offset`.
+
+    Who comes in reads up to its own acknowledgement, and a mover up to its own move: the topic has one order, so that either the
+    newcomer knows the move or the mover knows the newcomer.
+    """
 
     def __init__(self, settings: Settings, process: str, clock: Clock, topic: str = TOPIC) -> None:
         self._settings = settings
@@ -78,9 +82,8 @@ class SharedClock:
                 await self._producer.start()
                 self._consumer.assign([self._partition])
                 end = (await self._consumer.end_offsets([self._partition]))[self._partition]
-                while await self._consumer.position(self._partition) < end:
-                    await self._read()
-                await self._acknowledge()
+                await self._read_to(end)
+                await self._read_to(await self._acknowledge() + 1)
             yield self
             await self._leave(self._process)
         finally:
@@ -116,7 +119,13 @@ class SharedClock:
             raise NotAcknowledged(late) from None
 
     def _behind(self, version: int) -> list[str]:
-        return sorted(process for process, known in self._followers.items() if known < version)
+        """We are among them until we have read our own move: then we have also read of everybody who follows since before it."""
+        known = {**self._followers, self._process: self._version}
+        return sorted(process for process, its in known.items() if its < version)
+
+    async def _read_to(self, end: int) -> None:
+        while await self._consumer.position(self._partition) < end:
+            await self._read()
 
     async def _read(self) -> None:
         found = await self._consumer.getmany(self._partition, timeout_ms=FETCH_WAIT_MS)
@@ -137,8 +146,8 @@ class SharedClock:
         else:
             self._followers[key.removeprefix(FOLLOWER)] = said["version"]
 
-    async def _acknowledge(self) -> None:
-        await self._send(FOLLOWER + self._process, {"version": self._version})
+    async def _acknowledge(self) -> int:
+        return await self._send(FOLLOWER + self._process, {"version": self._version})
 
     async def _leave(self, process: str) -> None:
         await self._send(FOLLOWER + process, None)

@@ -1,8 +1,6 @@
 """A consumer that will not recover by itself must be seen, and a healthy one left alone: aiokafka looks alive either way."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,6 +14,7 @@ from shared.runtime.kafka_reader import HEARTBEAT_LOST, HUNG_SECONDS
 from shared.runtime.progress import STANDSTILL_SECONDS
 from shared.runtime.transport import Assigned, NotDone, Partition
 from tests.contract.broker import Ahead, Broker, Handler, numbered, until
+from tests.support.frozen import frozen
 from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
@@ -174,13 +173,10 @@ async def test_a_broker_that_does_not_answer_is_told_in_time_and_seen_again(
     process = await own_broker.reader(topic, Handler())
     assert await process.reachable()
     (pid,) = own_kafka.pids.values()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(pid):
         began = time.monotonic()
         assert not await process.reachable()
         assert time.monotonic() - began < ASK_SECONDS + 1
-    finally:
-        os.kill(pid, signal.SIGCONT)
     await until(process.reachable, "it answers again")
 
 

@@ -1,8 +1,6 @@
 """The broker goes away and comes back, as a crash or as a hang: nothing is lost, nothing is out of order, nobody needs a restart."""
 
 import asyncio
-import os
-import signal
 import time
 
 import pytest
@@ -12,6 +10,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.kafka import KafkaTransport
 from shared.runtime.transport import SendFailed
 from tests.contract.broker import HURRIED, Broker, Handler, numbered, outgoing, until
+from tests.support.frozen import frozen
 from tests.support.servers import KafkaCluster
 
 pytestmark = pytest.mark.kafka
@@ -44,14 +43,11 @@ async def test_a_broker_that_hangs_fails_the_send_in_time_and_gets_the_records_w
     topic, sender = await own_broker.topic(), own_broker.transport()
     await sender.send(outgoing(topic, [b"before"]))
     (pid,) = own_kafka.pids.values()
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with frozen(pid):
         began = time.monotonic()
         with pytest.raises(SendFailed, match="TimeoutError"):
             await sender.send(outgoing(topic, numbered(10)))
         assert time.monotonic() - began < HURRIED.send_seconds + 1
-    finally:
-        os.kill(pid, signal.SIGCONT)
     await _send_again(sender, topic, numbered(10))
     await sender.send(outgoing(topic, [b"after"]))
     kept = [record.value for record in await own_broker.log(topic)]

@@ -88,6 +88,18 @@ async def test_who_was_taken_off_the_list_and_lives_comes_back(processes: Proces
     await eventually("b-1 back", lambda: asyncio.sleep(0, mover.followers == ["a-1", "b-1"]))
 
 
+async def test_a_move_is_told_only_when_the_mover_has_read_it_too(processes: Processes) -> None:
+    mover, clock = await processes.start("a-1")
+    mover._followers.clear()
+    await mover.move_to(clock.real() + DAY)
+    assert abs(clock.offset - DAY) < NEAR
+
+
+async def test_who_comes_in_has_read_its_own_acknowledgement(processes: Processes) -> None:
+    shared, _ = await processes.start("a-1", silent=True)
+    assert shared.followers == ["a-1"]
+
+
 async def test_who_ends_politely_is_not_waited_for(processes: Processes) -> None:
     mover, first = await processes.start("a-1")
     async with processes.running("b-1", Clock()):

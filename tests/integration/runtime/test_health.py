@@ -17,6 +17,7 @@ import pytest
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
 from tests.support.databases import Databases
+from tests.support.frozen import frozen
 from tests.support.hole import Hole
 from tests.support.servers import KafkaCluster
 
@@ -176,12 +177,9 @@ async def test_a_broker_that_hangs_is_told_in_ten_seconds(
 ) -> None:
     async with running(databases, own_kafka, tmp_path, unused_tcp_port) as it:
         (pid,) = own_kafka.pids.values()
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with frozen(pid):
             assert (await it.answers("/readyz", 503, 10)).json()["kafka"] is False
             assert (await it.get("/livez")).json() == {"live": True, "reason": None, "unhealthy": {}}
-        finally:
-            os.kill(pid, signal.SIGCONT)
         await it.answers("/readyz", 200, 10)
 
 

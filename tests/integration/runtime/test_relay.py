@@ -8,6 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from deploy.demo.client import eventually
 from shared.contracts.ledger import ReservationReleased
 from shared.contracts.message import Message
 from shared.runtime import outbox
@@ -88,13 +89,12 @@ def sent(transport: MemoryTransport) -> list[int]:
 async def test_a_relay_whose_wall_clock_is_ahead_and_that_dies_is_followed_as_soon_as_any_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(outbox, "LEASE_SECONDS", 1.0)
     ahead = Relay(database, MemoryTransport(MemoryLog()), Skewed(timedelta(hours=1)), "ahead")
     behind = Relay(database, MemoryTransport(MemoryLog()), Skewed(timedelta(hours=-1)), "behind")
     assert await ahead._hold_lease()
     assert not await behind._hold_lease()
-    await asyncio.sleep(0.4)
-    assert await behind._hold_lease()
+    await eventually("lease of the other", behind._hold_lease, 10)
     assert not await ahead._hold_lease(), "and a clock that is ahead takes nothing away before its time"
 
 
@@ -168,16 +168,29 @@ async def test_a_lease_is_kept_while_a_broker_takes_its_time(
     transport = Slow(confirms=1)
     real = transport.send
 
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
     async def slowly(records: Sequence[Outgoing]) -> None:
-        await asyncio.sleep(0.9)
+        begun.set()
+        await goes_on.wait()
         await real(records)
 
     transport.send = slowly  # type: ignore[method-assign]
     relay, other = Relay(database, transport, Clock(), "relay"), Relay(database, transport, Clock(), "other")
     sending = asyncio.create_task(relay.step())
-    await asyncio.sleep(0.6)
-    assert await other.step() is False
+    await begun.wait()
+    async with database.read() as db:
+        first_end = await db.fetchval("SELECT expires_at FROM runtime.relay")
+
+    async def has_run_out() -> bool:
+        async with database.read() as db:
+            return bool(await db.fetchval("SELECT clock_timestamp() > $1", first_end))
+
+    await eventually("end of the first lease", has_run_out)
+    taken_over = await other.step()
+    goes_on.set()
     await sending
+    assert taken_over is False
     assert (await unsent(database), transport.rounds) == (0, [1])
 
 
@@ -202,7 +215,7 @@ async def test_a_relay_that_settles_nothing_says_why_and_a_round_that_hangs_is_e
     clock = Skewed()
     relay = Relay(database, Slow(confirms=0), clock, "relay")
     running = asyncio.create_task(relay.run(asyncio.Event()))
-    await asyncio.sleep(0.3)
+    await eventually("failed round", lambda: asyncio.sleep(0, relay.progress.trouble))
     clock.later += STANDSTILL_SECONDS + 1
     assert str(relay.unhealthy()).endswith(": SendFailed")
     assert relay.unhealthy(possible_since=clock.monotonic()) is None, "the broker was away all the time"
