@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.database import LISTS
+from tests.support.pauses import PAUSES, pauses
 from tests.support.source import (
     OF_SERVICES,
     PYTHON,
@@ -354,6 +355,13 @@ def test_statements_keep_to_what_postgresql_15_has() -> None:
         for match in NEWER_THAN_15.finditer(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+# tests
+
+
+def test_a_test_awaits_what_it_waits_for_and_does_not_sleep() -> None:
+    assert {one for path in tracked("tests/*.py") for one in pauses(path)} == {*PAUSES}
 
 
 # the repository

@@ -38,6 +38,7 @@ from shared.contracts.titles import AccountStatusChanged, MemberChanged, Sealing
 from shared.domain.catalogue import Catalogue
 from shared.domain.identifiers import Kind
 from shared.runtime.objects import ObjectStore
+from shared.runtime.retention import Kept
 from shared.runtime.sealing import Sealer
 from shared.runtime.security import tax_platform_security
 from shared.runtime.service import Runtime, Service
@@ -140,6 +141,7 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
             ),
         ],
         queues=QUEUES,
+        kept=[Kept("idempotency", "created_at", settings.idempotency_days)],
         routes=routes,
         callback_routes=partial(
             callback_routes.routes,

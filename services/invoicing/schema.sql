@@ -75,6 +75,7 @@ CREATE TABLE idempotency (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, operation, key)
 ) PARTITION BY HASH (account_id);
+CREATE INDEX idempotency_old ON idempotency (created_at);
 
 -- append-only: rows are added, never changed or deleted
 CREATE TABLE invoice_file (

@@ -20,6 +20,7 @@ from shared.contracts.invoicing import (
 )
 from shared.contracts.titles import RecipientChanged, SealingKeyIssued
 from shared.runtime.objects import ObjectStore
+from shared.runtime.retention import Kept
 from shared.runtime.sealing import Sealer
 from shared.runtime.security import mail_security, sms_security
 from shared.runtime.service import Service
@@ -70,6 +71,7 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
             ),
         ],
         queues=QUEUES,
+        kept=[Kept("notice", "created_at", settings.notice_days, "t.status <> 'pending'")],
         routes=api.routes,
         resources=[mail, sms],
     )

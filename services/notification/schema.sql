@@ -28,6 +28,7 @@ CREATE TABLE notice (
     UNIQUE (account_id, request_id, part_id, credit_note_id, kind, channel)
 ) PARTITION BY HASH (account_id);
 CREATE INDEX notice_due ON notice (channel, due_at) WHERE status = 'pending';
+CREATE INDEX notice_old ON notice (created_at) WHERE status <> 'pending';
 
 CREATE TABLE recipient (
     account_id bigint NOT NULL,

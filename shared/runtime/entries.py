@@ -22,7 +22,7 @@ class Entry:
     """A record, what was read of it, and when it first came. The rest changes as it is handled.
 
     `why`: what an attempt found against it; each attempt begins anew. `counted`: the attempt under way stands in the database.
-    `plain`: it is parked with its bytes and nothing that is read from them.
+    `plain`: it is parked with its bytes and nothing that is read from them. `remembered`: however old it is, the inbox knows of it.
     """
 
     record: Record
@@ -33,6 +33,7 @@ class Entry:
     why: Unreadable | None = field(default=None)
     counted: bool = field(default=False)
     plain: bool = field(default=False)
+    remembered: bool = field(default=False)
 
     def begin(self) -> None:
         self.why = self.envelope if isinstance(self.envelope, Unreadable) else None

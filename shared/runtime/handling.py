@@ -37,6 +37,10 @@ CAREFUL_SECONDS = 120.0
 PARKS_IN_A_ROW_MAX = 10
 """Records parked after five attempts with none between that took effect: then it is not the records."""
 EXHAUSTED = "ATTEMPTS_EXHAUSTED"
+CONFLICT = "an event with the same source and id and other content took effect before; send a new id"
+FORGOTTEN = "it is older than the inbox, so nobody knows whether it took effect; look, then redrive or dismiss it"
+NOT_NEW = {True: None, False: Unreadable("CONTENT_CONFLICT", CONFLICT), None: Unreadable("FORGOTTEN", FORGOTTEN)}
+"""What is to be said of an event that is not new, by whether the one before said the same."""
 
 Handler = Callable[[Any, Connection, datetime], Awaitable[Sequence[Message | Park]]]
 BatchHandler = Callable[[list[Any], Connection, datetime], Awaitable[Sequence[Message | Park]]]
@@ -85,7 +89,7 @@ class Consumer:
     async def on_assigned(self, assigned: Sequence[Assigned]) -> Mapping[Partition, int]:
         """Start from the lower of our offset and Kafka's, none being zero: what was lost on either side heals by itself."""
         async with self._database.read() as db:
-            stored = await store.stored_offsets(db, self.name)
+            stored, forgotten = await store.stored_offsets(db, self.name), await store.forgotten(db, self.name)
             self._parks_in_a_row = await store.parks_in_a_row(db, self.name)
         for part in assigned:
             if not part.start <= (at := stored.get(part.partition, part.start)) <= part.end:
@@ -93,7 +97,14 @@ class Consumer:
                     f"{self.name} stands at {at} of {part.partition}, which goes from {part.start} to {part.end}: "
                     "either records were deleted before they were read, or the topic was made anew"
                 )
-        return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
+        starts = {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
+        for part in assigned:
+            if max(starts[part.partition], part.start) <= (through := forgotten.get(part.partition, -1)):
+                raise LogDiffers(
+                    f"{self.name} would read {part.partition} again from {starts[part.partition]}, and what took effect up to "
+                    f"{through} is forgotten: either Kafka keeps records for longer than INBOX_DAYS, or the topic was made anew"
+                )
+        return starts
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         try:
@@ -123,13 +134,19 @@ class Consumer:
                 await self._one_by_one(entries)
 
     async def redrive(
-        self, record: Record, received_at: datetime, also: Callable[[Connection], Awaitable[None]]
+        self,
+        record: Record,
+        received_at: datetime,
+        also: Callable[[Connection], Awaitable[None]],
+        known_as: tuple[str | None, str | None],
     ) -> None:
         """Run a parked record through the same pipeline, with its first receipt; `also` marks it in the same transaction.
 
-        If it still cannot take effect, it is parked again with the reason of today.
+        If it still cannot take effect, it is parked again with the reason of today. `known_as`: the event as which it was parked; as long
+        as that is open, what the inbox has of this event stays.
         """
         entry = self._reader.entry(record, received_at, self._clock.now())
+        entry.remembered = isinstance(entry.envelope, Envelope) and entry.envelope.key == known_as
         try:
             await self._apply([entry], also=also)
         except Unacceptable as error:
@@ -234,11 +251,10 @@ class Consumer:
             entry.outcome = "skipped"
             return []
         event = replace(entry.envelope, meaning=meaning_of(entry.message))
-        if not await store.enter_inbox(db, event, entry.record, entry.received_at):
+        now = self._clock.now()
+        if not await store.enter_inbox(db, self.name, event, entry.record, now, entry.remembered):
             entry.outcome = "duplicate"
-            if not await store.same_content(db, event):
-                text = "an event with the same source and id and other content took effect before; send a new id"
-                entry.why = Unreadable("CONTENT_CONFLICT", text)
+            entry.why = NOT_NEW[await store.seen_again(db, event, now)]
             return []
         entry.outcome = "applied"
         results = await self._handlers[type(entry.message)](entry.message, db, entry.received_at)

@@ -85,17 +85,17 @@ async def look_at_tables(runtime: Runtime) -> None:
     PARKED.set(open_count)
 
 
-async def tend_partitions(dsn: str, watchdog: Watchdog) -> None:
-    """For ever, each hour: partitions of the outbox ahead of time. What goes wrong is told days before it hurts."""
+async def tend_partitions(dsn: str, watchdog: Watchdog, days: int) -> None:
+    """For ever, each hour: partitions of the outbox ahead of time, none older than `days`. What goes wrong is told days before it hurts."""
     while True:
-        seconds = await tend_once(dsn, watchdog)
+        seconds = await tend_once(dsn, watchdog, days)
         await asyncio.sleep(seconds)
 
 
-async def tend_once(dsn: str, watchdog: Watchdog) -> float:
+async def tend_once(dsn: str, watchdog: Watchdog, days: int) -> float:
     """Returns when to do it again. Whatever the error is, the next time may be better, and nothing may end the tending."""
     try:
-        ahead = await migrations.tend(dsn)
+        ahead = await migrations.tend(dsn, days)
     except Exception as error:  # noqa: BLE001
         log.error("partitions_not_tended", error=type(error).__name__)
         watchdog.told["outbox partitions"] = f"could not be tended: {type(error).__name__}"

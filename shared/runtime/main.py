@@ -18,12 +18,13 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from shared.runtime import health, heap, logs, migrations, tracing
+from shared.runtime import health, heap, logs, migrations, retention, tracing
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.listening import server_of
+from shared.runtime.retention import Retention
 from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
@@ -105,6 +106,7 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
     runtime = Runtime(service, database, transport, clock, uuid7, replica, others)
     watchdog = Watchdog(runtime)
+    kept = Retention(settings.outbox_days, settings.inbox_days, settings.parked_days, service.kept)
     shared = SharedClock(settings, f"{service.name}-{replica}", clock) if settings.clock == "test" else None
 
     @asynccontextmanager
@@ -122,7 +124,8 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
                 watchdog.run(),
                 watchdog.dependencies.run(),
                 health.refresh_gauges(runtime),
-                health.tend_partitions(owner_dsn, watchdog),
+                health.tend_partitions(owner_dsn, watchdog, kept.outbox_days),
+                retention.sweep_for_ever(owner_dsn, watchdog, kept),
             ):
                 runtime.spawn(work)
             heap.freeze()

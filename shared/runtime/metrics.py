@@ -37,6 +37,12 @@ LAG = Gauge(
     "Records of a topic that are not settled, of this process's partitions",
     ["consumer", "topic"],
 )
+DROPPED_ROWS = Counter("kaipiao_dropped_rows", "Rows that left at the end of their retention", ["table"])
+OVERDUE = Gauge(
+    "kaipiao_retention_overdue_seconds",
+    "How long ago the oldest row that is left over should have left; 0 when nothing is",
+    ["table"],
+)
 DAYS_AHEAD = Gauge("kaipiao_outbox_days_ahead", "For how many days to come the outbox has partitions")
 UNHEALTHY = Gauge("kaipiao_unhealthy", "1 for what stands still although work is there and could be done", ["what"])
 AVAILABLE = Gauge("kaipiao_dependency_available", "1 if it answered in time at the last look", ["dependency"])

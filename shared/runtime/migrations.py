@@ -52,8 +52,8 @@ async def migrate(dsn: str, folder: Path, today: datetime | None = None) -> list
         await db.close()
 
 
-async def tend(dsn: str, today: datetime | None = None) -> int:
-    """What has to be done again and again while a service runs: partitions of the days to come, none of long ago.
+async def tend(dsn: str, days: int, today: datetime | None = None) -> int:
+    """What has to be done again and again while a service runs: partitions of the days to come, none older than `days`.
 
     Returns for how many days to come there are partitions.
     """
@@ -63,7 +63,7 @@ async def tend(dsn: str, today: datetime | None = None) -> int:
             return await days_ahead(
                 db, await db.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
             )  # another process is at it
-        return await tend_partitions(db, today)
+        return await tend_partitions(db, today, days)
     finally:
         await db.close(timeout=CONNECT_SECONDS)
 

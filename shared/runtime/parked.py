@@ -1,7 +1,7 @@
 """What could not take effect, and what a person does about it: look, run it again after the cause is mended, or dismiss it.
 
 A redrive feeds the same bytes through the same pipeline under the same event id, with the time of first receipt; it takes effect at
-most once. Nothing is ever deleted here.
+most once. An open record is never deleted; what was decided on leaves after PARKED_DAYS (`retention.py`).
 """
 
 from collections.abc import Mapping
@@ -108,12 +108,14 @@ async def redrive(
     """Run it again. Stays open, with the newer reason, if it still cannot take effect."""
     async with database.read() as db:
         record, received_at = await _record(db, parked_id)
-        name = await db.fetchval("SELECT consumer FROM runtime.parked WHERE parked_id = $1", parked_id)
+        name, *known_as = await db.fetchrow(
+            "SELECT consumer, event_source, event_id FROM runtime.parked WHERE parked_id = $1", parked_id
+        ) or ("", None, None)
 
     async def mark(db: Connection) -> None:
         await _change(db, parked_id, "redriven", by, "", clock.real())
 
-    await consumers[name].redrive(record, received_at, mark)
+    await consumers[name].redrive(record, received_at, mark, (known_as[0], known_as[1]))
     async with database.read() as db:
         status: Status = await db.fetchval("SELECT status FROM runtime.parked WHERE parked_id = $1", parked_id)
     return status

@@ -6,13 +6,12 @@ and attached, detached while others read on, and dropped when nobody has it any 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 from asyncpg import Connection, LockNotAvailableError
 
-RETENTION_DAYS = 60
-DAYS_AHEAD = 7
+NAME, DAYS_AHEAD = "outbox_%Y%m%d", 7
 LOCK_WAIT = "1s"
 LOCK_TRIES_MAX, LOCK_PAUSE_SECONDS = 5, 0.5
 
@@ -25,10 +24,10 @@ PARTITIONS = r"""
 log = structlog.get_logger()
 
 
-async def tend_partitions(db: Connection, today: datetime | None = None) -> int:
+async def tend_partitions(db: Connection, today: datetime | None = None, days: int | None = None) -> int:
     """Returns for how many days to come there are partitions now. What a lock was in the way of is left for the next time.
 
-    `today` is the database's date, unless somebody says otherwise.
+    `today` is the database's date, unless somebody says otherwise. `days`: how long partitions are kept; else none is dropped.
     """
     now: datetime = today or await db.fetchval("SELECT now()")
     day = now.date()
@@ -39,14 +38,22 @@ async def tend_partitions(db: Connection, today: datetime | None = None) -> int:
         for one in (day + timedelta(days=ahead) for ahead in range(-1, DAYS_AHEAD)):
             if not there.get(_name(one)):
                 await _patiently(lambda one=one: _make(db, one), _name(one))  # type: ignore[misc]
+        first_kept = "" if days is None else _name(day - timedelta(days=days))
         for name in there:
-            if name >= _name(day - timedelta(days=RETENTION_DAYS)) or await _has_unsent(db, name):
+            if name >= first_kept or await _has_unsent(db, name):
                 continue
             if not await _patiently(lambda name=name: _drop(db, name), name):  # type: ignore[misc]
                 break  # only one at a time can be half detached
+            log.info("dropped", table="runtime.outbox", partition=name)
         return await days_ahead(db, day)
     finally:
         await db.execute(f"SET lock_timeout = '{before}'")
+
+
+async def oldest(db: Connection) -> date | None:
+    """The first day that has a partition."""
+    names = [row["relname"] for row in await db.fetch(PARTITIONS)]
+    return datetime.strptime(names[0], NAME).replace(tzinfo=UTC).date() if names else None
 
 
 async def days_ahead(db: Connection, day: date) -> int:
@@ -92,4 +99,4 @@ async def _patiently(work: Callable[[], Awaitable[None]], name: str) -> bool:
 
 
 def _name(day: date) -> str:
-    return f"outbox_{day:%Y%m%d}"
+    return day.strftime(NAME)

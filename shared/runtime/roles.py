@@ -136,6 +136,7 @@ def _rights(roles: Roles) -> str:
         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, runtime TO "{roles.work}";
         GRANT INSERT ON runtime.outbox TO "{roles.serve}";
         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, runtime TO "{roles.work}", "{roles.serve}";
+        GRANT EXECUTE ON FUNCTION runtime.seen_again TO "{roles.work}";
     """
 
 

@@ -22,6 +22,7 @@ from shared.runtime.database import Database, connect
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
 from shared.runtime.queues import QueueReader, Queues
+from shared.runtime.retention import Kept
 from shared.runtime.transport import Transport
 from shared.runtime.workers import AnyWorker, runner_of
 
@@ -54,6 +55,8 @@ class Service:
     workers: Sequence[AnyWorker] = ()
     queues: Queues = field(default_factory=dict)
     """What an operator sees waiting."""
+    kept: Sequence[Kept] = ()
+    """Tables whose rows leave after a time; all others grow for ever, or do not grow."""
     routes: "Callable[[Runtime], APIRouter] | None" = None
     """Routes for the gateway; they need the service token."""
     public_routes: "Callable[[Runtime], APIRouter] | None" = None

@@ -16,6 +16,10 @@ Pool = Annotated[int, Field(ge=1, le=100)]
 KafkaProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 MailTls = Literal["none", "starttls", "tls"]
 SEALING_KEY_BYTES = 32
+KEPT_MAX_DAYS, KAFKA_MARGIN_DAYS = 4000, 14
+"""A broker deletes whole segments, each of which it fills for up to a week: the first record in it is kept for as much longer."""
+KNOW_OF_RECORDS = ("inbox_days", "outbox_days", "parked_days", "notice_days")
+Days = Annotated[int, Field(ge=15, le=KEPT_MAX_DAYS)]
 
 
 class Settings(BaseSettings):
@@ -84,6 +88,20 @@ class Settings(BaseSettings):
     topic_replication: Annotated[int, Field(ge=1, le=10, description="copies of a new topic")] = 1
     topic_min_insync: Annotated[int, Field(ge=1, le=10, description="copies that must confirm a record")] = 1
     topic_retention_days: Annotated[int, Field(ge=1, le=3650, description="how long topics keep records")] = 14
+    inbox_days: Annotated[
+        Days,
+        Field(description="how long the id of an event is known after it came last: longer than topics keep records"),
+    ] = 60
+    outbox_days: Annotated[Days, Field(description="how long messages that were sent stay in the database")] = 60
+    parked_days: Annotated[
+        Days, Field(description="how long a parked record stays after it was redriven or dismissed; open ones stay")
+    ] = 400
+    idempotency_days: Annotated[
+        int, Field(ge=30, le=KEPT_MAX_DAYS, description="how long an Idempotency-Key means what it was first used for")
+    ] = 400
+    notice_days: Annotated[
+        int, Field(ge=90, le=KEPT_MAX_DAYS, description="how long notices can be read, and show that somebody was told")
+    ] = 1100
     types_for_others: Annotated[
         str, Field(description="event types on upstream's topics that are skipped and not parked: Type,Type")
     ] = ""
@@ -203,10 +221,17 @@ class Settings(BaseSettings):
         return key
 
     @model_validator(mode="after")
-    def _production_refuses_local_defaults(self) -> Self:
-        if self.environment == "production" and (found := production.findings(self)):
+    def _nothing_is_wrong_together(self) -> Self:
+        found = [*self._forgets_too_soon(), *(production.findings(self) if self.environment == "production" else ())]
+        if found:
             raise ValueError("\n".join(found))
         return self
+
+    def _forgets_too_soon(self) -> list[str]:
+        """What Kafka can bring again has to be known still, or it would count twice."""
+        least = self.topic_retention_days + KAFKA_MARGIN_DAYS + 1
+        text = f"topics keep records for {self.topic_retention_days} days; set it to {least} or more"
+        return [f"{name.upper()}: {text}" for name in KNOW_OF_RECORDS if getattr(self, name) < least]
 
     def dsn(self, service: str) -> str:
         """The database of one service, with the login of its handlers, workers and routes."""

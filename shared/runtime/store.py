@@ -125,12 +125,19 @@ async def end_record(db: Connection, consumer: str, record: Record) -> None:
     )
 
 
-async def enter_inbox(db: Connection, envelope: Envelope, record: Record, at: datetime) -> bool:
-    """Whether the event is new. A twin in another transaction is waited for."""
+async def enter_inbox(
+    db: Connection, consumer: str, envelope: Envelope, record: Record, at: datetime, remembered: bool
+) -> bool:
+    """Whether the event is new. A twin in another transaction is waited for.
+
+    Where the rows of a partition may have left (`retention.py`) nothing is new any more, unless its own row is known to be `remembered`.
+    """
     entered = await db.fetchval(
         """
         INSERT INTO runtime.inbox (source, event_id, digest, topic, "partition", "offset", received_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        SELECT $1::text, $2::text, $3::bytea, $4::text, $5::int, $6::bigint, $7::timestamptz WHERE $8 OR NOT EXISTS (
+            SELECT FROM runtime.consumer_offset
+            WHERE consumer = $9 AND topic = $4 AND "partition" = $5 AND forgotten_through >= $6)
         ON CONFLICT (source, event_id) DO NOTHING
         RETURNING true
         """,
@@ -140,14 +147,18 @@ async def enter_inbox(db: Connection, envelope: Envelope, record: Record, at: da
         record.partition.number,
         record.offset,
         at,
+        remembered,
+        consumer,
     )
     return entered is True
 
 
-async def same_content(db: Connection, envelope: Envelope) -> bool:
-    """Whether the event that took effect under this id said the same. Rows of versions before have the digest of the bytes."""
-    digest = await db.fetchval("SELECT digest FROM runtime.inbox WHERE source = $1 AND event_id = $2", *envelope.key)
-    return digest in (envelope.meaning, envelope.digest)
+async def seen_again(db: Connection, envelope: Envelope, at: datetime) -> bool | None:
+    """Whether the event that took effect under this id said the same; None if nobody knows any more. Its row stays as long as if it had
+    come now. Rows of versions before have the digest of the bytes.
+    """
+    digest = await db.fetchval("SELECT runtime.seen_again($1, $2, $3)", *envelope.key, at)
+    return None if digest is None else digest in (envelope.meaning, envelope.digest)
 
 
 async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) -> None:
@@ -179,6 +190,18 @@ async def stored_offsets(db: Connection, consumer: str) -> dict[Partition, int]:
         'SELECT topic, "partition", next_offset FROM runtime.consumer_offset WHERE consumer = $1', consumer
     )
     return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def forgotten(db: Connection, consumer: str) -> dict[Partition, int]:
+    """The last offset of each partition up to which rows of the inbox may have left; none is left out."""
+    rows = await db.fetch(
+        """
+        SELECT topic, "partition", forgotten_through FROM runtime.consumer_offset
+        WHERE consumer = $1 AND forgotten_through >= 0
+        """,
+        consumer,
+    )
+    return {Partition(row["topic"], row["partition"]): row["forgotten_through"] for row in rows}
 
 
 async def park(

@@ -26,8 +26,10 @@ from shared.runtime.outbox import Relay
 from shared.runtime.transport import Record
 
 
-async def _enter_inbox(db: Connection, envelope: Envelope, record: Record, at: datetime) -> bool:
-    await _real_enter_inbox(db, envelope, record, at)
+async def _enter_inbox(
+    db: Connection, consumer: str, envelope: Envelope, record: Record, at: datetime, remembered: bool
+) -> bool:
+    await _real_enter_inbox(db, consumer, envelope, record, at, remembered)
     return True
 
 

@@ -50,3 +50,12 @@ def test_every_command_that_a_page_names_is_there() -> None:
         )
     }
     assert said - known == set()
+
+
+def test_every_table_says_how_long_its_rows_stay() -> None:
+    files = [*ROOT.glob("services/*/schema.sql"), *ROOT.glob("shared/runtime/schema*.sql")]
+    statements = "".join(file.read_text(encoding="utf-8") for file in files)
+    kept = (ROOT / "docs/operations.md").read_text(encoding="utf-8").partition("\n## Keep\n")[2]
+    rows = [line.split("|")[1] for line in kept.splitlines() if line.startswith("|")]
+    said = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(said) == sorted(set(re.findall(r"CREATE TABLE (?:runtime\.)?(\w+)", statements)))

@@ -1,16 +1,16 @@
 """A stand-in for the outside as a process that a test may kill and start again on the same storage."""
 
-import asyncio
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from deploy.demo.client import eventually
 from deploy.local import folders, process
 from deploy.local.ports import LOOPBACK
 from deploy.local.process import Child, Command
@@ -38,20 +38,15 @@ class Sandbox:
         self.running = process.start(
             Command(self.name, argv, os.environ | settings | self.more, None, folders.CHECKOUT)
         )
-        await self._until_ready(time.monotonic() + READY_SECONDS)
+        await eventually(f"answer of {self.name}", self._is_ready, READY_SECONDS)
 
-    async def _until_ready(self, deadline: float) -> None:
+    async def _is_ready(self) -> bool:
+        assert self.running is not None
+        assert self.running.alive, f"{self.name} ended with {self.running.exit_status}"
         async with httpx2.AsyncClient() as client:
-            while time.monotonic() < deadline:
-                assert self.running is not None
-                assert self.running.alive, f"{self.name} ended with {self.running.exit_status}"
-                try:
-                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
-                        return
-                except httpx2.TransportError:
-                    pass
-                await asyncio.sleep(0.05)
-        raise TimeoutError(self.name)
+            with suppress(httpx2.TransportError):
+                return (await client.get(f"{self.url}/readyz")).status_code == 200
+        return False
 
     def kill(self) -> None:
         if self.running is not None:

@@ -1,11 +1,11 @@
 """The tax platform's adapter against the sandbox platform as a process: once for each serial, whatever is lost or killed on the way."""
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from deploy.demo.client import eventually
 from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
 from services.invoicing.tax_platforms.port import (
     QUOTA_EXCEEDED,
@@ -30,12 +30,12 @@ from tests.integration.adapters.sandbox import Start
 
 async def settled(platform: HttpJsonPlatform, serial: str = SERIAL) -> Answer:
     """The platform's last word: asked until it is no longer at work."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await platform.query(serial)
-            if not isinstance(answer, Processing | Unknown):
-                return answer
-            await asyncio.sleep(0.05)
+
+    async def look() -> Answer | None:
+        answer = await platform.query(serial)
+        return None if isinstance(answer, Processing | Unknown) else answer
+
+    return await eventually("last word", look, 20)
 
 
 async def test_a_draft_becomes_an_invoice_and_the_log_shows_both(start: Start) -> None:

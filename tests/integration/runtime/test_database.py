@@ -13,6 +13,7 @@ import pytest
 from asyncpg import Connection
 from fastapi import APIRouter
 
+from deploy.demo.client import eventually
 from shared.contracts.message import Message
 from shared.runtime import database as databases_module
 from shared.runtime import migrations, purposes
@@ -49,7 +50,7 @@ async def test_a_database_is_made_migrated_and_opened_whatever_its_address_says(
     dsn = with_parameter(with_parameter(plain, "sslmode", "disable"), "target_session_attrs", "read-write")
     dsn = with_parameter(dsn, "application_name", "kaipiao test")
     await migrations.migrate(dsn, empty, datetime.now(UTC))
-    await migrations.tend(dsn, datetime.now(UTC))
+    await migrations.tend(dsn, 60, datetime.now(UTC))
     assert await migrations.pending(dsn, empty) == []
     database = await Database.open(dsn, roles_of(name_of(dsn)), 1)
     async with database.read() as db:
@@ -117,11 +118,12 @@ async def wrote(database: Database) -> int:
 
 
 async def eventually_wrote(database: Database) -> int:
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(*databases_module.TRANSIENT_ERRORS):
-                return await wrote(database)
-            await asyncio.sleep(0.05)
+    async def look() -> int | None:
+        with contextlib.suppress(*databases_module.TRANSIENT_ERRORS):
+            return await wrote(database)
+        return None
+
+    return await eventually("server that can be written to", look, 20)
 
 
 async def test_writing_goes_on_where_the_primary_is_now(
@@ -237,16 +239,15 @@ async def running(small: Database, empty: Path) -> AsyncIterator[tuple[Runtime, 
 
 
 async def test_reads_that_fill_their_pool_do_not_hold_up_the_relay_or_the_workers(
-    running: tuple[Runtime, httpx2.AsyncClient],
+    running: tuple[Runtime, httpx2.AsyncClient], small: Database
 ) -> None:
     runtime, http = running
     reads = [asyncio.create_task(http.get("/slow")) for _ in range(8)]
-    await asyncio.sleep(0.1)  # they have begun
+    await eventually("full pool", lambda: asyncio.sleep(0, small.pools()["http"] == (2, 2)))
     began = datetime.now(UTC)
     await runtime.relay.step()
     SEEN.clear()
-    while "workers" not in SEEN:  # noqa: ASYNC110 - it looks four times a second
-        await asyncio.sleep(0.01)
+    await eventually("look of the worker", lambda: asyncio.sleep(0, "workers" in SEEN))
     assert datetime.now(UTC) - began < timedelta(seconds=1)
     assert {one.status_code for one in await asyncio.gather(*reads)} == {200}
 
@@ -254,7 +255,7 @@ async def test_reads_that_fill_their_pool_do_not_hold_up_the_relay_or_the_worker
 async def test_who_waits_for_an_answer_holds_no_connection(running: tuple[Runtime, httpx2.AsyncClient]) -> None:
     _, http = running
     waiting = [asyncio.create_task(http.post("/wait")) for _ in range(20)]
-    await asyncio.sleep(0.3)  # all of them wait by now
+    await eventually("twenty who wait", lambda: asyncio.sleep(0, SEEN.count("http") == 20))
     began = datetime.now(UTC)
     for _ in range(5):
         assert (await http.get("/quick")).json() == "quick"

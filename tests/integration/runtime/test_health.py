@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from deploy.demo.client import eventually
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
 from tests.support.databases import Databases
@@ -94,16 +95,13 @@ class Running:
             return await client.get(self.url + path)
 
     async def answers(self, path: str, status: int, seconds: float) -> httpx2.Response:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
+        async def look() -> httpx2.Response | None:
+            with suppress(httpx2.TransportError):
                 answer = await self.get(path)
-            except httpx2.TransportError:
-                answer = None
-            if answer is not None and answer.status_code == status:
-                return answer
-            assert time.monotonic() < deadline, f"{path}: not {status} within {seconds} s: {answer and answer.text}"
-            await asyncio.sleep(0.1)
+                return answer if answer.status_code == status else None
+            return None
+
+        return await eventually(f"{status} of {path}", look, seconds)
 
     async def stopped(self, seconds: float) -> int:
         assert self.process is not None

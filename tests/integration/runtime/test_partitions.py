@@ -12,13 +12,14 @@ from shared.runtime import health, migrations, partitions
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
-from shared.runtime.partitions import DAYS_AHEAD, RETENTION_DAYS
+from shared.runtime.partitions import DAYS_AHEAD
 from shared.runtime.service import Runtime, Service
 from shared.runtime.watchdog import Watchdog
 from tests.conftest import OpenDatabase
 
 pytestmark = pytest.mark.database
 
+RETENTION_DAYS = 60
 WRITE = "INSERT INTO runtime.outbox (records) VALUES ('[]')"
 
 
@@ -46,7 +47,7 @@ async def test_partitions_are_made_behind_a_long_reader_while_others_write(
 ) -> None:
     assert not dump.is_closed()
     later = datetime.now(UTC) + timedelta(days=10)
-    tending = asyncio.create_task(migrations.tend(database.dsn, later))
+    tending = asyncio.create_task(migrations.tend(database.dsn, RETENTION_DAYS, later))
     written = 0
     while not tending.done():
         async with asyncio.timeout(0.5), database.transaction() as db:
@@ -62,14 +63,14 @@ async def test_old_partitions_wait_for_a_long_reader_and_nobody_waits_for_them(
     monkeypatch.setattr(partitions, "LOCK_TRIES_MAX", 2)
     before = await names(database)
     later = datetime.now(UTC) + timedelta(days=RETENTION_DAYS)
-    tending = asyncio.create_task(migrations.tend(database.dsn, later))
+    tending = asyncio.create_task(migrations.tend(database.dsn, RETENTION_DAYS, later))
     while not tending.done():
         async with asyncio.timeout(0.5), database.transaction() as db:
             await db.execute(WRITE)
     await tending
     assert before[0] in await names(database), "the reader still has it"
     await dump.execute("ROLLBACK")
-    await migrations.tend(database.dsn, later)
+    await migrations.tend(database.dsn, RETENTION_DAYS, later)
     assert before[0] not in await names(database)
     async with database.transaction() as db:
         await db.execute(WRITE)
@@ -78,7 +79,8 @@ async def test_old_partitions_wait_for_a_long_reader_and_nobody_waits_for_them(
 async def test_what_was_never_sent_is_never_dropped(database: Database) -> None:
     async with database.transaction() as db:
         await db.execute(WRITE)
-    await migrations.tend(database.dsn, datetime.now(UTC) + timedelta(days=2 * RETENTION_DAYS))
+    later = datetime.now(UTC) + timedelta(days=2 * RETENTION_DAYS)
+    await migrations.tend(database.dsn, RETENTION_DAYS, later)
     async with database.read() as db:
         assert await db.fetchval("SELECT count(*) FROM runtime.outbox") == 1
 
@@ -98,15 +100,15 @@ async def test_whatever_goes_wrong_is_told_and_the_tending_goes_on(
     runtime = Runtime(Service("ledger", tmp_path), database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
     watchdog = Watchdog(runtime)
 
-    async def fails(_: str) -> int:
+    async def fails(_: str, __: int) -> int:
         raise KeyError("a bug")
 
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "tend", fails)
-        assert await health.tend_once(database.dsn, watchdog) == health.TEND_AGAIN_SECONDS
+        assert await health.tend_once(database.dsn, watchdog, RETENTION_DAYS) == health.TEND_AGAIN_SECONDS
     assert watchdog.unhealthy() == {"outbox partitions": "could not be tended: KeyError"}
-    assert await health.tend_once(database.dsn, watchdog) == health.TEND_SECONDS
+    assert await health.tend_once(database.dsn, watchdog, RETENTION_DAYS) == health.TEND_SECONDS
     assert watchdog.unhealthy() == {}
     monkeypatch.setattr(health, "DAYS_AHEAD_MIN", DAYS_AHEAD + 1)
-    await health.tend_once(database.dsn, watchdog)
+    await health.tend_once(database.dsn, watchdog, RETENTION_DAYS)
     assert watchdog.unhealthy() == {"outbox partitions": "there are some for 6 more days only"}

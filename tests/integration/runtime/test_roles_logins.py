@@ -12,6 +12,7 @@ from deploy.local import postgres
 from shared.runtime import migrations
 from shared.runtime.database import Database, connect, create_database
 from shared.runtime.dsn import database_of, name_of, with_database, with_login
+from shared.runtime.retention import Kept, Retention, sweep
 from shared.runtime.roles import login_of, owner_of, powers, roles_of
 from tests.integration.runtime.test_roles import FOLDERS
 from tests.support.servers import PostgresServer, start_postgres
@@ -42,6 +43,23 @@ BEYOND = [
     "SET ROLE pg_read_all_data",
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'kaipiao'",
 ]
+
+OLD = {
+    "invoicing": (
+        """
+        INSERT INTO idempotency (account_id, operation, key, digest, made_id, created_at)
+        SELECT n, 'request', 'k', '', 1, '2020-01-01' FROM generate_series(1, 3) AS n
+        """,
+        Kept("idempotency", "created_at", 400),
+    ),
+    "notification": (
+        """
+        INSERT INTO notice (account_id, kind, channel, request_id, part_id, subject, text, files, status, created_at)
+        SELECT n, 'k', 'inbox', 1, 1, '', '', '[]', 'sent', '2020-01-01' FROM generate_series(1, 3) AS n
+        """,
+        Kept("notice", "created_at", 400, "t.status <> 'pending'"),
+    ),
+}
 
 
 @pytest.fixture(scope="module", params=postgres.sources(), ids=lambda each: f"PostgreSQL {each.major}")
@@ -82,7 +100,21 @@ async def test_every_service_migrates_as_its_owner_and_runs_with_its_login(ready
         async with opened.transaction(account_id=1) as db:
             await db.execute("INSERT INTO runtime.outbox (records) VALUES ('[]')")
         await opened.close()
-        await migrations.tend(owners(ready, name), datetime.now(UTC))
+        await migrations.tend(owners(ready, name), 60, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("name", OLD)
+async def test_an_owner_deletes_what_is_old_of_all_accounts(ready: str, name: str) -> None:
+    statement, kept = OLD[name]
+    opened = await Database.open(the_services(ready, name), roles_of(database(name)), 2)
+    async with opened.transaction() as db:
+        await db.execute(statement)
+    owner = await connect(owners(ready, name))
+    (*_, swept) = await sweep(owner, Retention(60, 60, 400, [kept]))
+    await owner.close()
+    async with opened.read() as db:
+        assert (swept.rows, await db.fetchval(f"SELECT count(*) FROM {kept.table}")) == (3, 0)
+    await opened.close()
 
 
 @pytest.mark.parametrize("statement", BEYOND)

@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 from shared.runtime.objects import ObjectStore
 from shared.runtime.production import LOCAL_DEFAULTS
 from shared.runtime.programs import LISTED, NEEDS, SERVICES, STAND_INS, may_know
-from shared.runtime.settings import Settings
+from shared.runtime.settings import KAFKA_MARGIN_DAYS, KNOW_OF_RECORDS, Settings
 from tests.support.source import ROOT
 
 PRODUCTION = {
@@ -129,6 +129,22 @@ def test_a_service_in_production_answers_for_its_own_settings_and_says_all_at_on
         line.split()[1].rstrip(":") for line in started("notification", ENVIRONMENT="production").stderr.splitlines()
     }
     assert {"SEALING_KEY", "SMTP_HOST", "SMS_URL", "DOCUMENTS_URL"} <= names
+
+
+@pytest.mark.parametrize("name", KNOW_OF_RECORDS)
+def test_what_is_known_of_a_record_outlives_it_in_kafka(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {one.upper(): "101" for one in KNOW_OF_RECORDS} | {"TOPIC_RETENTION_DAYS": str(100 - KAFKA_MARGIN_DAYS)}
+    assert made(monkeypatch, **kept)
+    with pytest.raises(
+        ValidationError, match=f"{name.upper()}: topics keep records for 86 days; set it to 101 or more"
+    ):
+        made(monkeypatch, **kept | {name.upper(): "100"})
+
+
+def test_nobody_starts_who_would_forget_what_kafka_has() -> None:
+    done = started("ledger", TOPIC_RETENTION_DAYS="60")
+    assert done.returncode == 78
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["setting INBOX_DAYS", "setting OUTBOX_DAYS"]
 
 
 def started(service: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import pytest
 
+from deploy.demo.client import eventually
 from services.invoicing.invoice_files.face import FaceParty
 from services.invoicing.invoice_files.rendering.frames import frame_of_face
 from services.invoicing.invoice_files.rendering.render import render
@@ -39,13 +40,15 @@ async def renderer() -> AsyncIterator[Renderer]:
 
 async def is_gone(pid: int) -> bool:
     """Within ten seconds."""
-    for _ in range(1000):
+
+    async def look() -> bool:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        await asyncio.sleep(0.01)
-    return False
+        return False
+
+    return await eventually(f"end of process {pid}", look, 10)
 
 
 def pid_of(renderer: Renderer) -> int:
