@@ -116,7 +116,10 @@ async def test_what_came_again_is_known_for_as_long_as_if_it_had_come_then(
     assert (await stand.effects(), await stand.parked()) == ([1], [])
 
 
-async def test_a_topic_that_was_made_anew_is_not_taken_for_forgotten(stand: Stand, owner: asyncpg.Connection) -> None:
+async def test_a_topic_that_was_made_anew_is_not_taken_for_forgotten(
+    stand: Stand, owner: asyncpg.Connection, counting: Counting
+) -> None:
+    await a_parked_record(stand, counting, 1)
     await stand.consumer.on_batch([stand.arrived(1), stand.arrived(2)])
     await owner.execute('UPDATE runtime.inbox SET "offset" = "offset" + 1000; DELETE FROM runtime.consumer_offset')
     stand.log.records[COMMANDS].clear()
@@ -124,9 +127,9 @@ async def test_a_topic_that_was_made_anew_is_not_taken_for_forgotten(stand: Stan
     await days_pass(stand, owner, DAYS + 1)
     assert await stand.one("SELECT forgotten_through FROM runtime.consumer_offset") == 0, "of the new topic"
     await stand.consumer.on_batch([stand.arrived(4)])
-    assert (await stand.effects(), await stand.parked()) == ([1, 2, 3, 4], [])
+    assert (await stand.effects(), await stand.parked()) == ([1, 2, 3, 4], [(0, "ODD")])
     await sweep(owner, KEPT, stand.clock.now())
-    assert await stand.one(INBOX) == 1, "what the old topic left behind does not stay"
+    assert await stand.one(INBOX) == 2, "of the old topic only what is parked"
 
 
 # parked records
@@ -194,6 +197,8 @@ async def test_what_was_decided_on_leaves_and_what_is_open_never_does(
         await a_parked_record(stand, counting, number)
     await parked.dismiss(stand.database, 1, "ops", "not ours", stand.clock)
     assert await stand.redriven(2) == {"status": "redriven"}
+    counting.problems = [Unacceptable("ODD", "it still waits")] * 2
+    assert await reason_of(stand, 3) == "ODD"
     await days_pass(stand, owner, 400)
     assert await stand.one("SELECT count(*) FROM runtime.parked") == 3
     await days_pass(stand, owner, 1)
