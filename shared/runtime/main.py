@@ -24,6 +24,7 @@ from shared.runtime.database import Database
 from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.listening import server_of
+from shared.runtime.parking import Parking
 from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
@@ -103,7 +104,8 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     database = await Database.open(dsn, roles_of(name_of(dsn)), settings.pools)
     await _refuse_powers(database, settings)
     transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
-    runtime = Runtime(service, database, transport, clock, uuid7, replica, others)
+    parking = Parking.from_setting(settings.parking_key.get_secret_value())
+    runtime = Runtime(service, database, transport, clock, uuid7, replica, others, parking)
     watchdog = Watchdog(runtime)
     shared = SharedClock(settings, f"{service.name}-{replica}", clock) if settings.clock == "test" else None
 
@@ -123,6 +125,7 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
                 watchdog.dependencies.run(),
                 health.refresh_gauges(runtime),
                 health.tend_partitions(owner_dsn, watchdog),
+                health.tend_parked(runtime),
             ):
                 runtime.spawn(work)
             heap.freeze()
