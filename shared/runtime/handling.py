@@ -213,7 +213,7 @@ class Consumer:
             entry.outcome = "parked"
             known = About() if entry.plain else about(entry.record)
             now = self._clock.now()
-            sealed = self._parking.seal(self.name, entry.record)
+            sealed = self._parking.seal(entry.record)
             fresh = await store.park(db, self.name, entry.record, sealed, known, entry.why, entry.received_at, now)
             if fresh and self._reader.from_upstream and not entry.plain:
                 said.append(told(self.name, entry.record, known, entry.why))

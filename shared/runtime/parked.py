@@ -99,7 +99,9 @@ async def parked_record(db: Connection, parked_id: int, parking: Parking) -> Par
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM runtime.parked WHERE parked_id = $1", parked_id)
     if row is None:
         return None
-    record, _ = await _record(db, parked_id, parking)
+    content = await db.fetchrow(f"SELECT {CONTENT} FROM runtime.parked WHERE parked_id = $1", parked_id)
+    assert content is not None
+    record = parking.shown(content)
     known = about(record)
     shown = dict(row) | {name: row[name] or getattr(known, name) for name in SAID}
     return ParkedContent(**shown, source=known.event_source, type=known.event_type, size=len(record.value or b""))

@@ -95,10 +95,11 @@ def _rows(db: Connection, wanted: Wanted, after: int) -> AsyncIterator[Row]:
 
 
 def _shown(row: Row, parking: Parking) -> ParkedShown:
-    record = parking.open(row)
+    record = parking.shown(row)
     kept = {name: row[name] for name in Parked.model_fields}
     kept |= {name: sayable(row[name]) for name in ("event_source", "event_type")}
-    return ParkedShown(**kept | said_by(record), size=len(record.value or b""))
+    said = {"type": kept["event_type"], "occurred_at": row["event_time"]}  # if its content is gone, what was kept of it
+    return ParkedShown(**kept | (said if record.value is None else said_by(record)), size=len(record.value or b""))
 
 
 def said_by(record: Record) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from asyncpg import Connection
 from asyncpg import Record as Row
 
 from shared.runtime.database import Database
-from shared.runtime.sealing import KEY_ID_BYTES, Keyring
+from shared.runtime.sealing import KEY_ID_BYTES, Keyring, Unsealable
 from shared.runtime.transport import Partition, Record, name_bytes, name_text
 
 SEALED_AT_ONCE, ROUNDS_MAX = 50, 10_000
 LENGTH_BYTES = 4
 NOTHING = 2 ** (8 * LENGTH_BYTES) - 1
 """The length of a part that is not there."""
-CONTENT = 'consumer, topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values, sealed'
+CONTENT = 'topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values, sealed'
 """What `Parking.open` needs of a row."""
 
 log = structlog.get_logger()
@@ -39,22 +39,28 @@ class Parking:
     def current_id(self) -> bytes:
         return self._keys.current_id
 
-    def seal(self, consumer: str, record: Record) -> bytes:
+    def seal(self, record: Record) -> bytes:
         parts = [record.key, record.value]
         for name, value in record.headers:
             parts += [name_bytes(name), value]
-        return self._keys.seal(_packed(parts), _place(consumer, record.partition, record.offset))
+        return self._keys.seal(_packed(parts), _place(record.partition, record.offset))
 
     def open(self, row: Row) -> Record:
         """The record itself; without key, value and headers if it was forgotten."""
         partition = Partition(row["topic"], row["partition"])
         if row["sealed"] is None:
             return _in_clear(row, partition)
-        place = _place(row["consumer"], partition, row["offset"])
-        key, value, *headers = _unpacked(self._keys.open(row["sealed"], place))
+        key, value, *headers = _unpacked(self._keys.open(row["sealed"], _place(partition, row["offset"])))
         names, values = headers[::2], headers[1::2]
         named = tuple((name_text(name or b""), value) for name, value in zip(names, values, strict=True))
         return Record(partition, row["offset"], key, value, named)
+
+    def shown(self, row: Row) -> Record:
+        """The same for who only looks: a record that no key of ours opens any more shows nothing, and hides no other."""
+        try:
+            return self.open(row)
+        except Unsealable:
+            return Record(Partition(row["topic"], row["partition"]), row["offset"], None, None, ())
 
 
 async def seal_the_rest(database: Database, parking: Parking) -> int:
@@ -73,7 +79,7 @@ async def seal_the_rest(database: Database, parking: Parking) -> int:
 
 def _resealed(parking: Parking, row: Row) -> bytes | None:
     try:
-        return parking.seal(row["consumer"], parking.open(row))
+        return parking.seal(parking.open(row))
     except Exception as error:  # noqa: BLE001 - a key that was taken away too early must not hold up the others
         log.error("parked_not_sealed", parked_id=row["parked_id"], error=type(error).__name__)
         return None
@@ -109,8 +115,8 @@ def _in_clear(row: Row, partition: Partition) -> Record:
     return Record(partition, row["offset"], row["key"], row["value"], headers)
 
 
-def _place(consumer: str, partition: Partition, offset: int) -> str:
-    return f"parked/{consumer}/{partition.topic}/{partition.number}/{offset}"
+def _place(partition: Partition, offset: int) -> str:
+    return f"parked/{partition.topic}/{partition.number}/{offset}"
 
 
 def _packed(parts: Sequence[bytes | None]) -> bytes:

@@ -55,8 +55,8 @@ class WebApp(FastAPI):
         self.add_exception_handler(Problem, _problem)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http)
-        for unreadable in (Erased, Unsealable):
-            self.add_exception_handler(unreadable, _erased)
+        self.add_exception_handler(Erased, _erased)
+        self.add_exception_handler(Unsealable, _unsealable)
         self.add_middleware(admission)
         self.add_middleware(AtTheEdge)
         self.add_middleware(HttpMetrics)
@@ -216,3 +216,8 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _erased(_: Request, __: Exception) -> JSONResponse:
     return Problem(*text_of(Refusal.ACCOUNT_DATA_ERASED).problem).response()
+
+
+async def _unsealable(_: Request, __: Exception) -> JSONResponse:
+    detail = "No key of the settings opens it: it was sealed with another one, or changed. Name the key it was sealed with again."
+    return Problem(409, "UNSEALABLE", "It cannot be opened", detail).response()

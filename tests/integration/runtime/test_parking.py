@@ -30,8 +30,8 @@ VALUE = "卡纳莉".encode()
 
 
 def row_of(parking: Parking, record: Record, offset: int | None = None) -> dict[str, object]:
-    place = {"consumer": "c", "topic": PLACE.topic, "partition": PLACE.number}
-    return place | {"offset": record.offset if offset is None else offset, "sealed": parking.seal("c", record)}
+    place = {"topic": PLACE.topic, "partition": PLACE.number}
+    return place | {"offset": record.offset if offset is None else offset, "sealed": parking.seal(record)}
 
 
 @given(
