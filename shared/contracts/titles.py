@@ -13,7 +13,7 @@ class TitleFact(Message):
 class SealingKeyIssued(TitleFact):
     """Written until 2026-11, with the account's data key. Keys have left the database of title since then, and nobody reads this."""
 
-    wrapped_key: str
+    wrapped_key: str | None = None
 
 
 class TitleChanged(TitleFact):

@@ -32,13 +32,10 @@ INSERT INTO sealing_key (account_id, key_no, wrapped_key, made_at) SELECT accoun
 UPDATE account SET wrapped_key = '';  -- a column that is dropped stays in its rows until they are written again
 ALTER TABLE account DROP COLUMN wrapped_key, ADD COLUMN erased_at timestamptz;
 
--- Messages with keys leave the outbox, sent or not: nobody reads them any more.
-UPDATE runtime.outbox o SET records = kept.records, sent_at = coalesce(o.sent_at, CASE WHEN kept.records = '[]' THEN now() END)
-FROM (
-    SELECT created_at, outbox_id, coalesce(
-        (SELECT jsonb_agg(r ORDER BY n) FROM jsonb_array_elements(records) WITH ORDINALITY AS each (r, n)
-            WHERE r #>> '{headers,ce_type}' <> 'SealingKeyIssued'),
-        '[]') AS records
-    FROM runtime.outbox WHERE records @> '[{"headers": {"ce_type": "SealingKeyIssued"}}]'
-) kept
-WHERE o.created_at = kept.created_at AND o.outbox_id = kept.outbox_id;
+-- Keys leave the messages that lie in the outbox, sent or not: nobody reads them any more.
+UPDATE runtime.outbox o SET records = (
+    SELECT jsonb_agg(
+        CASE WHEN r #>> '{headers,ce_type}' = 'SealingKeyIssued'
+            THEN jsonb_set(r, '{value}', to_jsonb((r->>'value')::jsonb - 'wrapped_key' #>> '{}')) ELSE r END ORDER BY n)
+    FROM jsonb_array_elements(o.records) WITH ORDINALITY AS each (r, n))
+WHERE records @> '[{"headers": {"ce_type": "SealingKeyIssued"}}]';
