@@ -29,14 +29,14 @@ from tests.support.source import (
 )
 
 ROOMS: dict[str, tuple[str, ...]] = {
-    "title": ("accounts", "titles", "recipients", "relations", "registrations"),
+    "title": ("accounts", "titles", "recipients", "relations", "registrations", "erasures"),
     "ledger": (
         *("journal", "netting", "selections", "reservations", "booking", "large_reservations", "intake"),
         *("queries", "balances", "explanation", "items"),
     ),
     "invoicing": (
         *("accounts", "idempotency", "tax_platforms", "quotas", "submissions", "requests", "invoice_files"),
-        *("issuing", "credit_notes"),
+        *("issuing", "credit_notes", "erasures"),
     ),
     "notification": ("recipients", "channels", "notices"),
     "gateway": ("callers", "owners", "v1"),
@@ -143,7 +143,6 @@ PIECES_OF_SQL = {
 HTTP = {
     *("services/ledger/queries/asking.py", "services/ledger/queries/problems.py", "services/ledger/items/asking.py"),
     *("services/invoicing/accounts/problems.py", "services/gateway/owners/forwarding.py"),
-    "services/gateway/owners/replicas.py",
 }
 OUTSIDE = ("adapters", "rendering")
 """Folders that speak the outside's protocols, or draw."""

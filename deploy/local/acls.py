@@ -21,8 +21,8 @@ from shared.runtime.shared_clock import TOPIC as CLOCK_TOPIC
 from shared.runtime.shared_clock import SharedClock
 
 READS: dict[str, tuple[str, ...]] = {
-    "title": ("account.events",),
-    "ledger": ("account.events", "billing.events", "invoicing.events", "ledger.commands"),
+    "title": ("account.events", "invoicing.events"),
+    "ledger": ("account.events", "billing.events", "invoicing.events", "ledger.commands", "title.events"),
     "invoicing": ("ledger.events", "title.events"),
     "notification": ("invoicing.events", "title.events"),
     "finance": ("invoicing.events",),

@@ -18,6 +18,7 @@ class Keys:
     database_password: str
     tax_platform_secret: str
     operator_token: str
+    parking_key: str
 
     def password_of(self, login: str) -> str:
         """Of a login that the launcher makes, in PostgreSQL or Kafka; kept nowhere, and the same at each start."""
@@ -33,6 +34,7 @@ def load(folder: Path) -> Keys:
         database_password=secrets.token_urlsafe(24),
         tax_platform_secret=secrets.token_urlsafe(32),
         operator_token=secrets.token_urlsafe(32),
+        parking_key=base64.b64encode(secrets.token_bytes(32)).decode(),
     )
     kept = json.loads(path.read_text()) if path.exists() else {}
     keys = Keys(**asdict(made) | kept)

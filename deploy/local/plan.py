@@ -44,6 +44,7 @@ MAY_BE_SAID = (
     "SERVICE_TOKEN",
     "OPERATOR_TOKEN",
     "SEALING_KEY",
+    "PARKING_KEY",
     "OTLP_ENDPOINT",
 )
 # Names that steer `make run` itself or are meant for one process; children must not inherit them.
@@ -138,6 +139,7 @@ def make(
         "SERVICE_TOKEN": keys.service_token,
         "OPERATOR_TOKEN": keys.operator_token,
         "SEALING_KEY": keys.sealing_key,
+        "PARKING_KEY": keys.parking_key,
     }
     # Whatever was said explicitly wins, except the addresses that were just chosen.
     shared |= {name: options.environ[name] for name in MAY_BE_SAID if options.environ.get(name)}

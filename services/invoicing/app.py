@@ -1,17 +1,21 @@
 """Invoicing: from a request to its invoices. The table of what it takes and what it does on its own; the first page to read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter
 
 from services.invoicing.accounts import handlers as accounts
+from services.invoicing.accounts.rules import Keys
 from services.invoicing.credit_notes import api as credit_note_routes
 from services.invoicing.credit_notes import claims as credit_note_claims
 from services.invoicing.credit_notes import effects as credit_note_effects
 from services.invoicing.credit_notes import handlers as credit_notes
 from services.invoicing.credit_notes.store import CREDIT_NOTES
+from services.invoicing.erasures import handlers as erasures
+from services.invoicing.erasures import store as erasure_rows
 from services.invoicing.invoice_files import api as file_routes
 from services.invoicing.invoice_files import effects as file_effects
 from services.invoicing.invoice_files import handlers as invoice_files
@@ -34,12 +38,19 @@ from services.invoicing.tax_platforms.adapters.http_json.callbacks import called
 from services.invoicing.tax_platforms.adapters.http_json.client import HttpJsonPlatform
 from services.invoicing.tax_platforms.routing import Platforms
 from shared.contracts.ledger import BalanceReserved, ReservationImpaired, ReservationRefused
-from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import (
+    AccountErased,
+    AccountErasureStarted,
+    AccountStatusChanged,
+    MemberChanged,
+    TitleChanged,
+)
 from shared.domain.catalogue import Catalogue
 from shared.domain.identifiers import Kind
+from shared.runtime import parked
+from shared.runtime.account_keys import AccountKeys
 from shared.runtime.objects import ObjectStore
 from shared.runtime.retention import Kept
-from shared.runtime.sealing import Sealer
 from shared.runtime.security import tax_platform_security
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
@@ -67,13 +78,16 @@ QUEUES = {
 def build(settings: Settings) -> Service:
     usual = HttpJsonPlatform(settings.tax_platform_url, security=tax_platform_security(settings))
     platforms = Platforms(usual=usual, by_legal_entity={})
-    return invoicing(settings, platforms, Renderer(), ObjectStore(settings.documents_url))
+    keys = AccountKeys(settings)
+    made = invoicing(settings, platforms, Renderer(), ObjectStore(settings.documents_url), keys)
+    return replace(made, resources=[*made.resources, keys])
 
 
-def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, objects: ObjectStore) -> Service:
+def invoicing(
+    settings: Settings, platforms: Platforms, renderer: Renderer, objects: ObjectStore, keys: Keys
+) -> Service:
     catalogue = Catalogue.load()
     secret = settings.tax_platform_secret.get_secret_value()
-    unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
     wait_seconds = settings.answer_wait_seconds
 
     def routes(runtime: Runtime) -> APIRouter:
@@ -83,7 +97,7 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
             credit_note_routes.routes(runtime, wait_seconds=wait_seconds),
             request_routes.routes(
                 runtime,
-                unseal=unseal,
+                keys=keys,
                 wait_seconds=wait_seconds,
                 cancel_request=issuing.cancel_request,
                 invoices=invoice_pages.parts_of_request,
@@ -98,10 +112,11 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
         "invoicing",
         MIGRATIONS,
         handlers={
-            SealingKeyIssued: accounts.sealing_key_issued,
             AccountStatusChanged: accounts.account_status_changed,
             TitleChanged: accounts.title_changed,
             MemberChanged: accounts.member_changed,
+            AccountErasureStarted: erasures.account_erasure_started,
+            AccountErased: partial(erasures.account_erased, forget=parked.forget),
             BalanceReserved: partial(issuing.balance_reserved, catalogue=catalogue),
             ReservationRefused: requests.reservation_refused,
             ReservationImpaired: issuing.reservation_impaired,
@@ -110,7 +125,7 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
             Worker(
                 "issue",
                 claim=part_claims.claim_due,
-                call=partial(part_effects.issue, platforms=platforms, unseal=unseal, catalogue=catalogue),
+                call=partial(part_effects.issue, platforms=platforms, keys=keys, catalogue=catalogue),
                 outcome=issuing.part_answered,
                 concurrency=4,
             ),
@@ -129,12 +144,13 @@ def invoicing(settings: Settings, platforms: Platforms, renderer: Renderer, obje
                 concurrency=1,
                 idle_seconds=1.0,
             ),
+            Job("erasures", erasure_rows.next_step, erasures.erasure_looked_at, idle_seconds=1.0),
             Job("waiting", part_rows.next_waiting, issuing.quota_looked_for, part_rows.set_aside),
             Worker(
                 "files",
                 claim=file_rows.claim_due,
                 call=partial(
-                    file_effects.make_files, renderer=renderer, objects=objects, unseal=unseal, catalogue=catalogue
+                    file_effects.make_files, renderer=renderer, objects=objects, keys=keys, catalogue=catalogue
                 ),
                 outcome=invoice_files.files_answered,
                 concurrency=2,

@@ -7,9 +7,10 @@ CREATE SEQUENCE part_id;
 CREATE SEQUENCE request_id;
 
 CREATE TABLE account (
-    account_id bigint NOT NULL,
-    status     text   NOT NULL CHECK (status IN ('open', 'closed')),
-    version    bigint NOT NULL,
+    account_id  bigint NOT NULL,
+    status      text   NOT NULL CHECK (status IN ('open', 'closed')),
+    version     bigint NOT NULL,
+    erased_with bigint,
     PRIMARY KEY (account_id)
 ) PARTITION BY HASH (account_id);
 
@@ -66,6 +67,14 @@ CREATE UNIQUE INDEX credit_note_alive ON credit_note (account_id, part_id) WHERE
 CREATE INDEX credit_note_due ON credit_note (due_at) WHERE (status IN ('requested', 'form_pending')) OR recheck;
 CREATE INDEX credit_note_part ON credit_note (account_id, part_id, credit_note_id);
 
+CREATE TABLE erasure (
+    account_id bigint      NOT NULL,
+    version    bigint      NOT NULL,
+    rested_at  timestamptz,
+    PRIMARY KEY (account_id, version)
+) PARTITION BY HASH (account_id);
+CREATE INDEX erasure_waits ON erasure (account_id) WHERE rested_at IS NULL;
+
 CREATE TABLE idempotency (
     account_id bigint      NOT NULL,
     operation  text        NOT NULL,
@@ -92,7 +101,7 @@ CREATE TABLE invoice_file (
 CREATE TABLE invoice_file_job (
     account_id     bigint      NOT NULL,
     part_id        bigint      NOT NULL,
-    status         text        NOT NULL CHECK (status IN ('due', 'stored')),
+    status         text        NOT NULL CHECK (status IN ('due', 'stored', 'erased')),
     tries          integer     NOT NULL DEFAULT 0,
     epoch          integer     NOT NULL DEFAULT 0,
     due_at         timestamptz NOT NULL,
@@ -240,12 +249,6 @@ CREATE TABLE request (
     one_invoice_per_month boolean     NOT NULL DEFAULT false,
     PRIMARY KEY (account_id, request_id),
     CHECK ((closed_at IS NULL) = (status IN ('reserving', 'invoicing')))
-) PARTITION BY HASH (account_id);
-
-CREATE TABLE sealing_key (
-    account_id  bigint NOT NULL,
-    wrapped_key text   NOT NULL,
-    PRIMARY KEY (account_id)
 ) PARTITION BY HASH (account_id);
 
 CREATE TABLE title (

@@ -20,7 +20,9 @@ from services.ledger.reservations import handlers as reservations
 from shared.contracts.accounts import CashToppedUp
 from shared.contracts.invoicing import InvoiceCredited, InvoiceFailed, InvoiceIssued, InvoiceVoided
 from shared.contracts.ledger import OffsetDeficit, ReleaseReservation, ReserveBalance
+from shared.contracts.titles import AccountErased
 from shared.domain.catalogue import Catalogue
+from shared.runtime import parked
 from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from shared.runtime.workers import Job, Worker
@@ -49,6 +51,7 @@ def build(_: Settings) -> Service:
             InvoiceFailed: booking.invoice_failed,
             InvoiceVoided: booking.invoice_voided,
             InvoiceCredited: booking.invoice_credited,
+            AccountErased: parked.account_erased,
         },
         workers=[
             Job("hold", large_reservations.next_to_hold, large.hold_sums, large_reservations.set_aside),

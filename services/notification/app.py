@@ -1,5 +1,6 @@
 """Notification: tells people, once, on the channels there are. The table of what it takes; the first page to read."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from services.notification.channels.adapters.mail import SmtpMailSender
 from services.notification.channels.adapters.sms import HttpSmsSender
 from services.notification.channels.port import MailSender, SmsSender
 from services.notification.notices import api, effects, handlers, store
-from services.notification.recipients.handlers import recipient_changed, sealing_key_issued
+from services.notification.recipients.handlers import recipient_changed
+from services.notification.recipients.rules import Keys
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,
@@ -18,10 +20,11 @@ from shared.contracts.invoicing import (
     RedFormWaits,
     RequestRefused,
 )
-from shared.contracts.titles import RecipientChanged, SealingKeyIssued
+from shared.contracts.titles import AccountErased, RecipientChanged
+from shared.runtime import parked
+from shared.runtime.account_keys import AccountKeys
 from shared.runtime.objects import ObjectStore
 from shared.runtime.retention import Kept
-from shared.runtime.sealing import Sealer
 from shared.runtime.security import mail_security, sms_security
 from shared.runtime.service import Service
 from shared.runtime.settings import Settings
@@ -36,17 +39,18 @@ QUEUES = {"mails": f"{NOTICES_WAIT} 'mail'", "sms": f"{NOTICES_WAIT} 'sms'"}
 def build(settings: Settings) -> Service:
     mail = SmtpMailSender(settings.smtp_host, settings.smtp_port, settings.mail_from, mail_security(settings))
     sms = HttpSmsSender(settings.sms_url, sms_security(settings))
-    return notification(settings, mail, sms, ObjectStore(settings.documents_url))
+    keys = AccountKeys(settings)
+    made = notification(settings, mail, sms, ObjectStore(settings.documents_url), keys)
+    return replace(made, resources=[*made.resources, keys])
 
 
-def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: ObjectStore) -> Service:
-    unseal = Sealer.from_setting(settings.sealing_key.get_secret_value()).unseal
+def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: ObjectStore, keys: Keys) -> Service:
     return Service(
         "notification",
         MIGRATIONS,
         handlers={
-            SealingKeyIssued: sealing_key_issued,
             RecipientChanged: recipient_changed,
+            AccountErased: partial(handlers.account_erased, forget=parked.forget),
             InvoiceIssued: handlers.invoice_issued,
             InvoiceFilesStored: handlers.invoice_files_stored,
             InvoiceFailed: handlers.invoice_failed,
@@ -60,13 +64,13 @@ def notification(settings: Settings, mail: MailSender, sms: SmsSender, objects: 
             Worker(
                 "mail",
                 claim=partial(store.claim_due, channel="mail"),
-                call=partial(effects.send_mail, sender=mail, objects=objects, unseal=unseal),
+                call=partial(effects.send_mail, sender=mail, objects=objects, keys=keys),
                 outcome=handlers.attempted,
             ),
             Worker(
                 "sms",
                 claim=partial(store.claim_due, channel="sms"),
-                call=partial(effects.send_sms, sender=sms, unseal=unseal),
+                call=partial(effects.send_sms, sender=sms, keys=keys),
                 outcome=handlers.attempted,
             ),
         ],

@@ -37,9 +37,3 @@ CREATE TABLE recipient (
     mobile     text,
     PRIMARY KEY (account_id)
 ) PARTITION BY HASH (account_id);
-
-CREATE TABLE sealing_key (
-    account_id  bigint NOT NULL,
-    wrapped_key text   NOT NULL,
-    PRIMARY KEY (account_id)
-) PARTITION BY HASH (account_id);

@@ -8,10 +8,20 @@ CREATE TABLE account (
     account_id    bigint      NOT NULL,
     status        text        NOT NULL CHECK (status IN ('open', 'closed')),
     version       bigint      NOT NULL,
-    wrapped_key   text        NOT NULL,
     changed_at    timestamptz NOT NULL,
     registered_at timestamptz,
+    erased_at     timestamptz,
     PRIMARY KEY (account_id)
+) PARTITION BY HASH (account_id);
+
+CREATE TABLE erasure (
+    account_id bigint      NOT NULL,
+    version    bigint      NOT NULL,
+    asked_by   text        NOT NULL,
+    reason     text        NOT NULL,
+    started_at timestamptz NOT NULL,
+    ended_at   timestamptz,
+    PRIMARY KEY (account_id, version)
 ) PARTITION BY HASH (account_id);
 
 CREATE TABLE recipient (
@@ -32,6 +42,21 @@ CREATE TABLE relation (
     PRIMARY KEY (account_id, member_id),
     CHECK (member_id <> account_id)
 ) PARTITION BY HASH (account_id);
+
+CREATE TABLE sealing_key (
+    account_id  bigint      NOT NULL,
+    key_no      integer     NOT NULL,
+    wrapped_key text,
+    wrapped_by  text        NOT NULL DEFAULT '',
+    made_at     timestamptz NOT NULL,
+    erased_with bigint,
+    dropped_at  timestamptz,
+    PRIMARY KEY (account_id, key_no),
+    CHECK ((wrapped_key IS NULL) = (dropped_at IS NOT NULL)),
+    CHECK (dropped_at IS NULL OR erased_with IS NOT NULL)
+) PARTITION BY HASH (account_id);
+CREATE UNIQUE INDEX sealing_key_one_in_use ON sealing_key (account_id) WHERE erased_with IS NULL;
+CREATE INDEX sealing_key_wrapped_by ON sealing_key (wrapped_by) WHERE wrapped_key IS NOT NULL;
 
 CREATE TABLE title (
     account_id   bigint      NOT NULL,

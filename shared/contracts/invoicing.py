@@ -19,6 +19,14 @@ class InvoicingFact(Message):
     request_id: Id
 
 
+class AccountAtRest(Message):
+    """Nothing is under way any more that would need what the erasure of this `version` takes away."""
+
+    topic: ClassVar[str] = InvoicingFact.topic
+
+    version: int
+
+
 class Share(Frozen):
     """What a part takes of a reserved group."""
 

@@ -102,6 +102,10 @@ class Park:
     text: str
 
 
+class Erased(Exception):  # noqa: N818 - it names what the value is
+    """The key of a sealed value was dropped: nobody can read it any more."""
+
+
 class Unacceptable(Exception):  # noqa: N818 - it names what the message is, and the runtime parks it at once
     """A message that no repetition will make acceptable. `reason` is a stable code; `text` says what to do."""
 

@@ -11,9 +11,9 @@ class TitleFact(Message):
 
 
 class SealingKeyIssued(TitleFact):
-    """The account's data key, wrapped with the master key. Dropping it everywhere erases what was sealed with it."""
+    """Written until 2026-11, with the account's data key. Keys have left the database of title since then, and nobody reads this."""
 
-    wrapped_key: str
+    wrapped_key: str | None = None
 
 
 class TitleChanged(TitleFact):
@@ -44,6 +44,19 @@ class AccountStatusChanged(TitleFact):
 
     version: int
     status: Literal["open", "closed"]
+
+
+class AccountErasureStarted(TitleFact):
+    """The account's personal data are to be erased: nothing new may begin, and what is under way for it ends. `version` is that of the
+    erasure; who registers anew has a higher one."""
+
+    version: int
+
+
+class AccountErased(TitleFact):
+    """The keys of all that was sealed for the account before `version` are dropped. Copies are worth nothing any more: drop them too."""
+
+    version: int
 
 
 class MemberChanged(TitleFact):

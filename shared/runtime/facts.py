@@ -35,6 +35,9 @@ FACTS: Mapping[str, str] = {
     "NoticeSent": "info",
     "NoticeFailed": "error",
     "AccountStatusChanged": "info",
+    "AccountErasureStarted": "warning",
+    "AccountAtRest": "info",
+    "AccountErased": "warning",
     "RecordParked": "warning",
 }
 """Which messages are facts an operator looks for, and how loud each one is."""

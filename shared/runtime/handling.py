@@ -27,6 +27,7 @@ from shared.runtime.entries import Entry, Reader, sorted_out, tallies, told
 from shared.runtime.envelope import Envelope, Unreadable, meaning_of
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
+from shared.runtime.parking import Parking
 from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
 ATTEMPTS_MAX = 5
@@ -62,6 +63,7 @@ class Consumer:
         database: Database,
         outbox: Outbox,
         clock: Clock,
+        parking: Parking,
         for_others: Collection[str] = (),
     ) -> None:
         """`for_others`: types that upstream writes to this topic and that nobody here needs to know."""
@@ -73,6 +75,7 @@ class Consumer:
         self._database = database
         self._outbox = outbox
         self._clock = clock
+        self._parking = parking
         self._owed: set[tuple[Partition, int]] = set()
         self._repeats: dict[Partition, int] = {}
         self._parks_in_a_row = 0
@@ -227,7 +230,8 @@ class Consumer:
             entry.outcome = "parked"
             known = About() if entry.plain else about(entry.record)
             now = self._clock.now()
-            fresh = await store.park(db, self.name, entry.record, known, entry.why, entry.received_at, now)
+            sealed = self._parking.seal(entry.record)
+            fresh = await store.park(db, self.name, entry.record, sealed, known, entry.why, entry.received_at, now)
             if fresh and self._reader.from_upstream and not entry.plain:
                 said.append(told(self.name, entry.record, known, entry.why))
         return said

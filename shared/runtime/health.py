@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from shared.runtime import migrations
 from shared.runtime.database import TRANSIENT_ERRORS
 from shared.runtime.metrics import DAYS_AHEAD, PARKED, UNSENT, UNSENT_AGE, exposition
+from shared.runtime.parking import seal_the_rest
 from shared.runtime.service import Runtime
 from shared.runtime.watchdog import Watchdog
 
@@ -106,3 +107,16 @@ async def tend_once(dsn: str, watchdog: Watchdog, days: int) -> float:
         watchdog.told["outbox partitions"] = f"there are some for {ahead} more days only"
         return TEND_AGAIN_SECONDS
     return TEND_SECONDS
+
+
+async def tend_parked(runtime: Runtime) -> None:
+    """For ever: at the start, and each hour. What a version before parked in clear, or a key has sealed that seals no more, is sealed."""
+    while True:
+        try:
+            if count := await seal_the_rest(runtime.database, runtime.parking):
+                log.info("parked_sealed", count=count)
+            seconds = TEND_SECONDS
+        except TRANSIENT_ERRORS as error:
+            log.warning("parked_not_tended", error=type(error).__name__)
+            seconds = TEND_AGAIN_SECONDS
+        await asyncio.sleep(seconds)

@@ -24,6 +24,7 @@ from shared.runtime.database import Database
 from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
 from shared.runtime.listening import server_of
+from shared.runtime.parking import Parking
 from shared.runtime.retention import Retention
 from shared.runtime.roles import powers, roles_of
 from shared.runtime.service import Runtime, Service
@@ -104,7 +105,8 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     database = await Database.open(dsn, roles_of(name_of(dsn)), settings.pools)
     await _refuse_powers(database, settings)
     transport, others = KafkaTransport(settings, service.name, clock), settings.types_not_ours()
-    runtime = Runtime(service, database, transport, clock, uuid7, replica, others)
+    parking = Parking.from_setting(settings.parking_key.get_secret_value())
+    runtime = Runtime(service, database, transport, clock, uuid7, replica, others, parking)
     watchdog = Watchdog(runtime)
     kept = Retention(settings.outbox_days, settings.inbox_days, settings.parked_days, service.kept)
     shared = SharedClock(settings, f"{service.name}-{replica}", clock) if settings.clock == "test" else None
@@ -126,6 +128,7 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
                 health.refresh_gauges(runtime),
                 health.tend_partitions(owner_dsn, watchdog, kept.outbox_days),
                 retention.sweep_for_ever(owner_dsn, watchdog, kept),
+                health.tend_parked(runtime),
             ):
                 runtime.spawn(work)
             heap.freeze()

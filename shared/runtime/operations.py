@@ -45,6 +45,11 @@ class Redriven(BaseModel):
     text: str
 
 
+def asked_by(who: str, what: str, **ids: int) -> None:
+    """A line of the log for what an operator asks a service to do."""
+    log.warning(what, by=who, **ids)
+
+
 def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRouter:
     """`not_parked` makes the problem that is told of an id that is none."""
     router = APIRouter(prefix="/ops")
@@ -62,7 +67,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
     ) -> list[ParkedShown]:
         wanted = Wanted(status, reason, account_id, type, since)
         async with runtime.read() as db:
-            found = await page(db, wanted, after, limit)
+            found = await page(db, wanted, after, limit, runtime.parking)
         if found.next is not None:
             response.headers[NEXT] = str(found.next)
         return found.records
@@ -70,7 +75,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
     @router.get("/parked/{parked_id}")
     async def parked_show(parked_id: Id) -> ParkedContent:
         async with runtime.read() as db:
-            found = await parked.parked_record(db, parked_id)
+            found = await parked.parked_record(db, parked_id, runtime.parking)
         if found is None:
             raise not_parked(parked_id)
         told = {
@@ -82,7 +87,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
     @router.post("/parked/{parked_id}/content")
     async def parked_content(parked_id: Id, who: Who) -> Content:
         async with runtime.read() as db:
-            found = await content_of(db, parked_id)
+            found = await content_of(db, parked_id, runtime.parking)
         if found is None:
             raise not_parked(parked_id)
         log.warning("parked_content_shown", parked_id=parked_id, by=who.by)
@@ -105,7 +110,7 @@ def routes(runtime: Runtime, not_parked: Callable[[int], Exception]) -> APIRoute
 
     async def open_one(parked_id: int) -> None:
         async with runtime.read() as db:
-            found = await parked.parked_record(db, parked_id)
+            found = await parked.parked_record(db, parked_id, runtime.parking)
         if found is None or found.status != "open":
             raise not_parked(parked_id)
 
@@ -116,7 +121,7 @@ async def _redriven(runtime: Runtime, parked_id: int, by: str) -> Redriven:
     """Whatever it fails with is told: a bug by the kind of its error, for its text may be personal."""
     failed: tuple[str, str] | None = None
     try:
-        await parked.redrive(runtime.database, runtime.consumers, parked_id, by, runtime.clock)
+        await parked.redrive(runtime.database, runtime.consumers, parked_id, by, runtime.clock, runtime.parking)
     except TRANSIENT_ERRORS:
         raise
     except Unacceptable as error:
@@ -125,7 +130,7 @@ async def _redriven(runtime: Runtime, parked_id: int, by: str) -> Redriven:
         kind = type(error).__name__
         failed = "FAILED_AGAIN", f"its handler failed with {kind}; mend that, restart the service, and redrive it"
     async with runtime.read() as db:
-        found = await parked.parked_record(db, parked_id)
+        found = await parked.parked_record(db, parked_id, runtime.parking)
     assert found is not None, "parked records are never deleted"
     reason, text = failed or (found.reason, found.text)
     log.info("parked_redriven", parked_id=parked_id, by=by, status=found.status, reason=reason)

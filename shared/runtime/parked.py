@@ -1,7 +1,8 @@
 """What could not take effect, and what a person does about it: look, run it again after the cause is mended, or dismiss it.
 
 A redrive feeds the same bytes through the same pipeline under the same event id, with the time of first receipt; it takes effect at
-most once. An open record is never deleted; what was decided on leaves after PARKED_DAYS (`retention.py`).
+most once. An open record is never deleted; what was decided on leaves after PARKED_DAYS (`retention.py`). What a record holds is sealed
+(`parking.py`), and goes when its account is erased, unless it is still open.
 """
 
 from collections.abc import Mapping
@@ -9,29 +10,31 @@ from datetime import datetime
 from typing import Literal
 
 from asyncpg import Connection
-from asyncpg import Record as Row
 from pydantic import BaseModel
 
+from shared.contracts.message import Message
+from shared.contracts.titles import AccountErased
 from shared.runtime.about import about
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
 from shared.runtime.handling import Consumer
-from shared.runtime.transport import Partition, Record, name_text
+from shared.runtime.parking import CONTENT, Parking
+from shared.runtime.transport import Record
 
 Status = Literal["open", "redriven", "dismissed"]
 PAGE_MAX = 200
 COLUMNS = """
     parked_id, consumer, topic, "partition", "offset", account_id, number, event_source, event_id, event_type, event_time, reason,
-    text, redrive_from, times, last_at, status, received_at, parked_at, changed_by, comment
+    text, redrive_from, times, last_at, status, received_at, parked_at, changed_by, comment, forgotten_at
 """
-CONTENT = 'topic, "partition", "offset", key, value, header_names, header_name_bytes, header_values'
 SAID = ("account_id", "number", "event_source", "event_id", "event_type", "event_time")
 
 
 class Parked(BaseModel):
     """One parked record as shown to an operator: everything but its content, which may be personal.
 
-    `times`: how often it came, saying the same; the last time at `last_at`. Before `redrive_from` a redrive cannot help.
+    `times`: how often it came, saying the same; the last time at `last_at`. Before `redrive_from` a redrive cannot help. `forgotten_at`:
+    since then nobody knows what it held, for its account was erased.
     """
 
     parked_id: int
@@ -55,6 +58,7 @@ class Parked(BaseModel):
     parked_at: datetime
     changed_by: str | None
     comment: str | None
+    forgotten_at: datetime | None = None
 
 
 class ParkedContent(Parked):
@@ -92,22 +96,24 @@ async def parked_records(
     return [Parked(**row) for row in rows]
 
 
-async def parked_record(db: Connection, parked_id: int) -> ParkedContent | None:
+async def parked_record(db: Connection, parked_id: int, parking: Parking) -> ParkedContent | None:
     row = await db.fetchrow(f"SELECT {COLUMNS} FROM runtime.parked WHERE parked_id = $1", parked_id)
     if row is None:
         return None
-    record, _ = await _record(db, parked_id)
+    content = await db.fetchrow(f"SELECT {CONTENT} FROM runtime.parked WHERE parked_id = $1", parked_id)
+    assert content is not None
+    record = parking.shown(content)
     known = about(record)
     shown = dict(row) | {name: row[name] or getattr(known, name) for name in SAID}
     return ParkedContent(**shown, source=known.event_source, type=known.event_type, size=len(record.value or b""))
 
 
 async def redrive(
-    database: Database, consumers: Mapping[str, Consumer], parked_id: int, by: str, clock: Clock
+    database: Database, consumers: Mapping[str, Consumer], parked_id: int, by: str, clock: Clock, parking: Parking
 ) -> Status:
     """Run it again. Stays open, with the newer reason, if it still cannot take effect."""
     async with database.read() as db:
-        record, received_at = await _record(db, parked_id)
+        record, received_at = await _record(db, parked_id, parking)
         name, *known_as = await db.fetchrow(
             "SELECT consumer, event_source, event_id FROM runtime.parked WHERE parked_id = $1", parked_id
         ) or ("", None, None)
@@ -143,18 +149,29 @@ async def _change(db: Connection, parked_id: int, status: Status, by: str, comme
         raise LookupError(f"parked record {parked_id} is not open")
 
 
-async def _record(db: Connection, parked_id: int) -> tuple[Record, datetime]:
+async def _record(db: Connection, parked_id: int, parking: Parking) -> tuple[Record, datetime]:
     row = await db.fetchrow(
         f"SELECT {CONTENT}, received_at FROM runtime.parked WHERE parked_id = $1",
         parked_id,
     )
     if row is None:
         raise LookupError(f"there is no parked record {parked_id}")
-    return record_in(row), row["received_at"]
+    return parking.open(row), row["received_at"]
 
 
-def record_in(row: Row) -> Record:
-    """The record itself, of a row with `CONTENT`."""
-    names = row["header_names"] if row["header_name_bytes"] is None else map(name_text, row["header_name_bytes"])
-    headers = tuple(zip(names, row["header_values"], strict=True))
-    return Record(Partition(row["topic"], row["partition"]), row["offset"], row["key"], row["value"], headers)
+async def account_erased(fact: AccountErased, db: Connection, _: datetime) -> list[Message]:
+    """The handler of a service that keeps nothing else of whom an account is."""
+    await forget(db, fact.account_id)
+    return []
+
+
+async def forget(db: Connection, account_id: int) -> None:
+    """What records of an account held, as far as somebody has decided what becomes of them. An open one may be money: it waits for that."""
+    await db.execute(
+        """
+        UPDATE runtime.parked SET sealed = NULL, key = NULL, value = NULL, header_names = '{}', header_name_bytes = NULL,
+            header_values = '{}', forgotten_at = now()
+        WHERE account_id = $1 AND status <> 'open' AND forgotten_at IS NULL
+        """,
+        account_id,
+    )

@@ -18,7 +18,8 @@ from shared.contracts.message import LARGEST_ID
 from shared.runtime import envelope
 from shared.runtime.about import sayable
 from shared.runtime.envelope import Envelope
-from shared.runtime.parked import COLUMNS, CONTENT, Parked, Status, record_in
+from shared.runtime.parked import COLUMNS, Parked, Status
+from shared.runtime.parking import CONTENT, Parking
 from shared.runtime.transport import Record, name_bytes
 
 PAGE_MAX = 200
@@ -64,13 +65,13 @@ class Content(BaseModel):
     headers: list[tuple[str, str | None]]
 
 
-async def page(db: Connection, wanted: Wanted, after: int, limit: int) -> Page:
+async def page(db: Connection, wanted: Wanted, after: int, limit: int, parking: Parking) -> Page:
     found: list[ParkedShown] = []
     read = size = 0
     async for row in _rows(db, wanted, after):
         if len(found) == limit or read == READ_MAX or size > READ_BYTES_MAX:
             return Page(found, after)
-        shown = _shown(row)
+        shown = _shown(row, parking)
         read, size, after = read + 1, size + shown.size, shown.parked_id
         if wanted.account_id in (None, shown.account_id) and wanted.type in (None, shown.type):
             found.append(shown)
@@ -80,7 +81,7 @@ async def page(db: Connection, wanted: Wanted, after: int, limit: int) -> Page:
 def _rows(db: Connection, wanted: Wanted, after: int) -> AsyncIterator[Row]:
     cursor = db.cursor(
         f"""
-        SELECT {COLUMNS}, key, value, header_names, header_name_bytes, header_values FROM runtime.parked
+        SELECT {COLUMNS}, key, value, header_names, header_name_bytes, header_values, sealed FROM runtime.parked
         WHERE status = $1 AND parked_id > $2 AND ($3::text IS NULL OR reason = $3) AND ($4::timestamptz IS NULL OR parked_at >= $4)
         ORDER BY parked_id
         """,
@@ -93,11 +94,12 @@ def _rows(db: Connection, wanted: Wanted, after: int) -> AsyncIterator[Row]:
     return aiter(cursor)
 
 
-def _shown(row: Row) -> ParkedShown:
-    record = record_in(row)
+def _shown(row: Row, parking: Parking) -> ParkedShown:
+    record = parking.shown(row)
     kept = {name: row[name] for name in Parked.model_fields}
     kept |= {name: sayable(row[name]) for name in ("event_source", "event_type")}
-    return ParkedShown(**kept | said_by(record), size=len(record.value or b""))
+    said = {"type": kept["event_type"], "occurred_at": row["event_time"]}  # if its content is gone, what was kept of it
+    return ParkedShown(**kept | (said if record.value is None else said_by(record)), size=len(record.value or b""))
 
 
 def said_by(record: Record) -> dict[str, Any]:
@@ -139,14 +141,14 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-async def content_of(db: Connection, parked_id: int) -> Content | None:
+async def content_of(db: Connection, parked_id: int, parking: Parking) -> Content | None:
     row = await db.fetchrow(
         f"SELECT {CONTENT} FROM runtime.parked WHERE parked_id = $1",
         parked_id,
     )
     if row is None:
         return None
-    record = record_in(row)
+    record = parking.open(row)
     headers = [(_text(name_bytes(name)) or "", _text(value)) for name, value in record.headers]
     return Content(parked_id=parked_id, key=_text(record.key), value=_text(record.value), headers=headers)
 

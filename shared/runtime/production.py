@@ -20,7 +20,7 @@ LOCAL_DEFAULTS = {
     "database_url": "the service's own login, postgresql://login:password@host:5432/kaipiao",
     "kafka_bootstrap": "your brokers, host:port,host:port",
     "gateway_url": "where customers reach the gateway",
-    "title_url": "where the gateway reaches title",
+    "title_url": "where the others reach title",
     "ledger_url": "where the gateway reaches ledger",
     "invoicing_url": "where the gateway reaches invoicing",
     "notification_url": "where the gateway reaches notification",
@@ -34,9 +34,11 @@ LOCAL_DEFAULTS = {
     "mail_from": "a mailbox of yours",
     "documents_url": "a folder that is kept, file:///var/lib/kaipiao/documents, or s3://bucket",
     "sealing_key": "the base64 of 32 random bytes, `openssl rand -base64 32`",
+    "parking_key": "the base64 of 32 random bytes, `openssl rand -base64 32`",
 }
 """Settings whose default is for a laptop, and what stands there in production."""
 SECRETS = ("service_token", "operator_token", "tax_platform_secret")
+KEYS = ("sealing_key", "parking_key")
 SECRET_LENGTH_MIN, KEY_LETTERS_MIN = 16, 16
 LOCAL_PASSWORDS = ("local-only", "kaipiao", "postgres")
 COPIES_MIN, IN_SYNC_MIN = 3, 2
@@ -54,7 +56,8 @@ def findings(settings: "Settings") -> list[str]:
 
 def _defaults(settings: "Settings") -> Iterator[tuple[str, str]]:
     for name, instead in LOCAL_DEFAULTS.items():
-        if getattr(settings, name) == type(settings).model_fields[name].default:
+        default = type(settings).model_fields[name].default
+        if getattr(settings, name) == default or (name in KEYS and _text(default) in _keys(settings, name)):
             yield name.upper(), f"it has its default for local runs, which production refuses; set it to {instead}"
 
 
@@ -62,8 +65,9 @@ def _secrets(settings: "Settings") -> Iterator[tuple[str, str]]:
     for name in SECRETS:
         if len(_text(getattr(settings, name))) < SECRET_LENGTH_MIN:
             yield name.upper(), f"it is too short to be a secret; set it to {RANDOM}"
-    if len(set(base64.b64decode(_text(settings.sealing_key)))) < KEY_LETTERS_MIN:
-        yield "SEALING_KEY", f"it is not random; set it to {LOCAL_DEFAULTS['sealing_key']}"
+    for name in KEYS:
+        if any(len(set(base64.b64decode(key))) < KEY_LETTERS_MIN for key in _keys(settings, name)):
+            yield name.upper(), f"it is not random; set it to {LOCAL_DEFAULTS[name]}"
 
 
 def _topics(settings: "Settings") -> Iterator[tuple[str, str]]:
@@ -106,6 +110,10 @@ def _outside(settings: "Settings") -> Iterator[tuple[str, str]]:
         documents.path == one or documents.path.startswith(f"{one}/") for one in FORGOTTEN
     ):
         yield "DOCUMENTS_URL", f"what lies there is forgotten; set it to {LOCAL_DEFAULTS['documents_url']}"
+
+
+def _keys(settings: "Settings", name: str) -> list[str]:
+    return [key.strip() for key in _text(getattr(settings, name)).split(",")]
 
 
 def _text(setting: Any) -> str:  # noqa: ANN401 - of a pydantic field

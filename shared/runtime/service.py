@@ -21,8 +21,10 @@ from shared.runtime.clock import Clock, NewId
 from shared.runtime.database import Database, connect
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
+from shared.runtime.parking import Parking
 from shared.runtime.queues import QueueReader, Queues
 from shared.runtime.retention import Kept
+from shared.runtime.settings import LOCAL_PARKING_KEY
 from shared.runtime.transport import Transport
 from shared.runtime.workers import AnyWorker, runner_of
 
@@ -85,12 +87,15 @@ class Runtime:
         new_id: NewId,
         replica: str,
         types_for_others: Collection[str] = (),
+        parking: Parking | None = None,
     ) -> None:
+        """`parking`: seals what is parked; a process has it from its settings, else it is that of local runs."""
         self.service = service
         self.database = database
         self.transport = transport
         self.clock = clock
         self.replica = replica
+        self.parking = parking or Parking.from_setting(LOCAL_PARKING_KEY)
         self._types_for_others = types_for_others
         self.outbox = Outbox(service.name, clock, new_id)
         self.relay = Relay(database, transport, clock, f"{service.name}-{replica}-{new_id()}")
@@ -107,8 +112,8 @@ class Runtime:
         handlers = {message: handler for message, handler in self.service.handlers.items() if message.topic == topic}
         types = TOPICS[topic].by_type(None if batch_handler else handlers.keys())
         name = f"{self.service.name}.{topic}"
-        others = self._types_for_others
-        return Consumer(name, topic, types, handlers, batch_handler, self.database, self.outbox, self.clock, others)
+        machine = self.database, self.outbox, self.clock, self.parking
+        return Consumer(name, topic, types, handlers, batch_handler, *machine, self._types_for_others)
 
     # what services use
 

@@ -20,6 +20,7 @@ KEPT_MAX_DAYS, KAFKA_MARGIN_DAYS = 4000, 14
 """A broker deletes whole segments, each of which it fills for up to a week: the first record in it is kept for as much longer."""
 KNOW_OF_RECORDS = ("inbox_days", "outbox_days", "parked_days", "notice_days")
 Days = Annotated[int, Field(ge=15, le=KEPT_MAX_DAYS)]
+LOCAL_PARKING_KEY = "cGFya2VkLWxvY2FsbHktcGFya2VkLWxvY2FsbHktMDE="
 
 
 class Settings(BaseSettings):
@@ -130,7 +131,10 @@ class Settings(BaseSettings):
     callbacks_url: Annotated[str, Field(description="where the sandbox's tax platform reaches invoicing")] = ""
     gateway_url: Annotated[str, Field(description="where customers reach the gateway")] = "http://127.0.0.1:8080"
     title_url: Annotated[
-        str, Field(description="where the gateway reaches title: all replicas, by commas or a name")
+        str,
+        Field(
+            description="where the gateway, invoicing and notification reach title: all replicas, by commas or a name"
+        ),
     ] = "http://127.0.0.1:8101"
     ledger_url: Annotated[
         str, Field(description="where the gateway reaches ledger: all replicas, by commas or a name")
@@ -141,9 +145,7 @@ class Settings(BaseSettings):
     notification_url: Annotated[
         str, Field(description="where the gateway reaches notification: all replicas, by commas or a name")
     ] = "http://127.0.0.1:8104"
-    service_token: Annotated[SecretStr, Field(description="bearer secret between gateway and services")] = SecretStr(
-        "local-only"
-    )
+    service_token: Annotated[SecretStr, Field(description="bearer secret between services")] = SecretStr("local-only")
     operator_token: Annotated[SecretStr, Field(description="bearer secret of operators")] = SecretStr("local-only")
     owner_silent_seconds: Annotated[
         float, Field(gt=0, le=15, description="how long a replica may be silent before the gateway asks another")
@@ -192,9 +194,19 @@ class Settings(BaseSettings):
     documents_url: Annotated[str, Field(description="object store for documents: file:///folder or s3://bucket")] = (
         "file:///tmp/kaipiao-documents"
     )
-    sealing_key: Annotated[SecretStr, Field(description="master key for personal data: base64 of 32 bytes")] = (
-        SecretStr("bG9jYWwtb25seS1sb2NhbC1vbmx5LWxvY2FsLW9ubHk=")
-    )
+    sealing_key: Annotated[
+        SecretStr,
+        Field(
+            description="master keys of personal data, each base64 of 32 bytes, by commas: the first wraps, all of them unwrap"
+        ),
+    ] = SecretStr("bG9jYWwtb25seS1sb2NhbC1vbmx5LWxvY2FsLW9ubHk=")
+    parking_key: Annotated[
+        SecretStr,
+        Field(
+            description="keys of parked records, each base64 of 32 bytes, by commas: the first seals, all of them open; "
+            "each service may have its own"
+        ),
+    ] = SecretStr(LOCAL_PARKING_KEY)
 
     otlp_endpoint: Annotated[str, Field(description="OTLP/HTTP receiver of traces; empty turns export off")] = ""
 
@@ -209,16 +221,17 @@ class Settings(BaseSettings):
         """What upstream writes for other readers."""
         return frozenset(name.strip() for name in self.types_for_others.split(",") if name.strip())
 
-    @field_validator("sealing_key")
+    @field_validator("sealing_key", "parking_key")
     @classmethod
-    def _a_key_has_32_bytes(cls, key: SecretStr) -> SecretStr:
-        try:
-            length = len(base64.b64decode(key.get_secret_value(), validate=True))
-        except binascii.Error:
-            raise ValueError("it is not base64; set it to the base64 of 32 random bytes") from None
-        if length != SEALING_KEY_BYTES:
-            raise ValueError(f"it has {length} bytes; set it to the base64 of {SEALING_KEY_BYTES} random bytes")
-        return key
+    def _a_key_has_32_bytes(cls, keys: SecretStr) -> SecretStr:
+        for key in keys.get_secret_value().split(","):
+            try:
+                length = len(base64.b64decode(key.strip(), validate=True))
+            except binascii.Error:
+                raise ValueError("it is not base64; set it to the base64 of 32 random bytes") from None
+            if length != SEALING_KEY_BYTES:
+                raise ValueError(f"it has {length} bytes; set it to the base64 of {SEALING_KEY_BYTES} random bytes")
+        return keys
 
     @model_validator(mode="after")
     def _nothing_is_wrong_together(self) -> Self:

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from shared.runtime.about import About
-from shared.runtime.envelope import Envelope, Unreadable
-from shared.runtime.transport import Partition, Record, name_bytes
+from shared.runtime.about import About, sayable
+from shared.runtime.envelope import ATTRIBUTE_MAX, Envelope, Unreadable
+from shared.runtime.transport import Partition, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,30 +205,38 @@ async def forgotten(db: Connection, consumer: str) -> dict[Partition, int]:
 
 
 async def park(
-    db: Connection, consumer: str, record: Record, about: About, why: Unreadable, received_at: datetime, at: datetime
+    db: Connection,
+    consumer: str,
+    record: Record,
+    sealed: bytes,
+    about: About,
+    why: Unreadable,
+    received_at: datetime,
+    at: datetime,
 ) -> bool:
     """Whether it is a new row: an open one that says the same under the same id counts its repeats. Parking a record again, after a
-    redrive that failed, opens its own row with the newer reason."""
+    redrive that failed, opens its own row with the newer reason. Nothing it holds is kept in clear: of what it says of itself only what
+    does not look personal."""
     fresh = await db.fetchval(
         """
         WITH repeated AS (
-            UPDATE runtime.parked p SET times = p.times + 1, last_at = $11
+            UPDATE runtime.parked p SET times = p.times + 1, last_at = $8
             WHERE p.parked_id = (
-                SELECT min(parked_id) FROM runtime.parked WHERE consumer = $1 AND fingerprint = $20 AND status = 'open'
+                SELECT min(parked_id) FROM runtime.parked WHERE consumer = $1 AND fingerprint = $17 AND status = 'open'
             ) AND NOT EXISTS (
                 SELECT FROM runtime.parked WHERE consumer = $1 AND topic = $2 AND "partition" = $3 AND "offset" = $4
             )
             RETURNING p.parked_id
         )
-        INSERT INTO runtime.parked AS p (consumer, topic, "partition", "offset", key, value, header_names, header_name_bytes,
-            header_values, reason, text, received_at, parked_at, redrive_from, account_id, number, event_source, event_id, event_type,
-            event_time, fingerprint)
-        SELECT $1::text, $2::text, $3::int, $4::bigint, $5::bytea, $6::bytea, '{}', $7::bytea[], $8::bytea[], $9::text, $10::text,
-            $11::timestamptz, $12::timestamptz, $13::timestamptz, $14::bigint, $15::text, $16::text, $17::text, $18::text,
-            $19::timestamptz, $20::bytea
+        INSERT INTO runtime.parked AS p (consumer, topic, "partition", "offset", sealed, header_names, header_values, reason, text,
+            received_at, parked_at, redrive_from, account_id, number, event_source, event_id, event_type, event_time, fingerprint)
+        SELECT $1::text, $2::text, $3::int, $4::bigint, $5::bytea, '{}', '{}', $6::text, $7::text,
+            $8::timestamptz, $9::timestamptz, $10::timestamptz, $11::bigint, $12::text, $13::text, $14::text, $15::text,
+            $16::timestamptz, $17::bytea
         WHERE NOT EXISTS (SELECT FROM repeated)
         ON CONFLICT (consumer, topic, "partition", "offset") DO UPDATE SET
-            reason = excluded.reason, text = excluded.text, redrive_from = excluded.redrive_from, status = 'open'
+            reason = excluded.reason, text = excluded.text, redrive_from = excluded.redrive_from, status = 'open',
+            sealed = excluded.sealed, forgotten_at = NULL
         WHERE p.status <> 'dismissed'
         RETURNING p.xmax = 0
         """,
@@ -236,20 +244,15 @@ async def park(
         record.partition.topic,
         record.partition.number,
         record.offset,
-        record.key,
-        record.value,
-        [name_bytes(name) for name, _ in record.headers],
-        [value for _, value in record.headers],
+        sealed,
         why.reason,
         why.text,
         received_at,
         at,
         why.redrive_from,
         about.account_id,
-        about.number,
-        about.event_source,
-        about.event_id,
-        about.event_type,
+        sayable(about.number),
+        *(sayable(one, ATTRIBUTE_MAX) for one in (about.event_source, about.event_id, about.event_type)),
         about.event_time,
         about.fingerprint,
     )

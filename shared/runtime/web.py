@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from shared.contracts.http.problem import ProblemView
+from shared.contracts.message import Erased
+from shared.domain.refusals import Refusal, text_of
 from shared.runtime import operations
 from shared.runtime.admission import Admission, Admit, Bounds, by_token, everybody
 from shared.runtime.health import health_routes
@@ -53,7 +55,8 @@ class WebApp(FastAPI):
         self.add_exception_handler(Problem, _problem)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _http)
-        self.add_exception_handler(Unsealable, _erased)
+        self.add_exception_handler(Erased, _erased)
+        self.add_exception_handler(Unsealable, _unsealable)
         self.add_middleware(admission)
         self.add_middleware(AtTheEdge)
         self.add_middleware(HttpMetrics)
@@ -212,5 +215,9 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _erased(_: Request, __: Exception) -> JSONResponse:
-    detail = "The personal data of this account were erased and cannot be read any more. Register it anew before you ask again."
-    return Problem(410, "ERASED", "Nothing can be read any more", detail).response()
+    return Problem(*text_of(Refusal.ACCOUNT_DATA_ERASED).problem).response()
+
+
+async def _unsealable(_: Request, __: Exception) -> JSONResponse:
+    detail = "No key of the settings opens it: it was sealed with another one, or changed. Name the key it was sealed with again."
+    return Problem(409, "UNSEALABLE", "It cannot be opened", detail).response()

@@ -13,8 +13,9 @@ from services.ledger.app import build as ledger
 from shared.runtime.clock import Clock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.memory import MemoryLog, MemoryTransport
+from shared.runtime.parking import Parking
 from shared.runtime.service import Runtime
-from shared.runtime.settings import Settings
+from shared.runtime.settings import LOCAL_PARKING_KEY, Settings
 from shared.runtime.transport import Partition, Record
 from tests.conftest import OpenDatabase
 from tests.support.edge import OPERATOR, operations_of, serving
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.database
 SETTINGS = Settings(_env_file=None)
 AT = "2026-03-10T10:00:00+08:00"
 UNREADABLE = 430
+HEADERS = (("content-type", b"application/cloudevents+json"),)
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +63,13 @@ def an_order(
 async def read(database: Database, *values: dict[str, Any] | bytes, first: int = 0) -> None:
     """As the ledger reads them."""
     runtime = Runtime(ledger(SETTINGS), database, MemoryTransport(MemoryLog()), Clock(), uuid7, "1")
-    headers = (("content-type", b"application/cloudevents+json"),)
     records = [
         Record(
             Partition("billing.events", 0),
             first + place,
             b"7",
             value if isinstance(value, bytes) else json.dumps(value).encode(),
-            headers,
+            HEADERS,
         )
         for place, value in enumerate(values)
     ]
@@ -122,7 +123,10 @@ async def test_many_are_redriven_by_filter_and_each_that_fails_says_why(database
     await read(database, an_order("e1", 7, "O1"), an_order("e2", 7, "O2"), b"nothing")
     async with database.transaction() as db:
         mended = json.dumps(an_order("e1", 7, "O1", product="ecs")).encode()
-        await db.execute("UPDATE runtime.parked SET value = $1 WHERE parked_id = 1", mended)
+        sealed = Parking.from_setting(LOCAL_PARKING_KEY).seal(
+            Record(Partition("billing.events", 0), 0, b"7", mended, HEADERS)
+        )
+        await db.execute("UPDATE runtime.parked SET sealed = $1 WHERE parked_id = 1", sealed)
     done = await typed("parked", "redrive", "--reason", "NO_CATALOGUE_ROW", "--by", "li")
     first, second = done.stdout.splitlines()
     assert first == "1: it took effect"

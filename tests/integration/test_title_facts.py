@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -12,6 +13,7 @@ import asyncpg
 import httpx2
 import pytest
 
+from services.title.accounts.rules import WrappedKey
 from services.title.app import MIGRATIONS, build
 from services.title.registrations import handlers
 from shared.contracts.accounts import AccountClosed, AccountRegistered, Registration, RegistrationChanged
@@ -34,6 +36,10 @@ pytestmark = pytest.mark.database
 NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
 EARLIER, LATER = NOW - timedelta(minutes=5), NOW + timedelta(minutes=5)
 TOKEN = "between-us"
+
+
+def a_new_key(sealer: Sealer) -> WrappedKey:
+    return WrappedKey(sealer.new_wrapped_key(), sealer.master_id)
 
 
 @dataclass
@@ -94,7 +100,7 @@ def named(said: list[Message]) -> list[str]:
 
 
 async def test_a_twin_changes_nothing_and_says_nothing(titles: Titles) -> None:
-    for wanted in (["SealingKeyIssued", "TitleChanged", "RecipientChanged", "AccountStatusChanged"], []):
+    for wanted in (["TitleChanged", "RecipientChanged", "AccountStatusChanged"], []):
         assert named(await titles.hears(an_account(1, at=NOW), event_id="e1")) == wanted
     assert named(await titles.hears(changed("新名称"), changed("新名称"), event_id="e2")) == ["TitleChanged"] * 2
 
@@ -108,7 +114,7 @@ async def test_an_earlier_change_that_comes_late_does_not_bring_back_its_title(t
 async def test_a_registration_that_comes_after_its_change_brings_its_recipient_but_not_its_title(
     titles: Titles,
 ) -> None:
-    assert named(await titles.hears(changed("晚", LATER))) == ["SealingKeyIssued", "TitleChanged"]
+    assert named(await titles.hears(changed("晚", LATER))) == ["TitleChanged"]
     assert named(await titles.hears(an_account(1, at=NOW))) == ["RecipientChanged", "AccountStatusChanged"]
     assert await titles.active() == ["晚"]
     assert await titles.get("/accounts/1/recipients") == [
@@ -132,7 +138,7 @@ async def test_of_two_registrations_with_other_data_the_later_counts_with_its_re
 
 async def test_a_closing_before_everything_else_is_kept_and_told_again(titles: Titles) -> None:
     closed = AccountClosed(account_id=1, occurred_at=LATER)
-    assert named(await titles.hears(closed)) == ["SealingKeyIssued", "AccountStatusChanged"]
+    assert named(await titles.hears(closed)) == ["AccountStatusChanged"]
     assert named(await titles.hears(an_account(1, at=NOW)))[-1] == "AccountStatusChanged"
     assert (await titles.get("/accounts/1"))["status"] == "closed"
 
@@ -143,11 +149,14 @@ async def test_two_registrations_at_once_leave_one_title_active_and_one_key(open
     async def registered(name: str) -> list[Message]:
         async with database.transaction() as db:
             fact = an_account(1, name=name, at=NOW)
-            return await handlers.account_registered(fact, db, NOW, new_key=sealer.new_wrapped_key, seal=sealer.seal)
+            return await handlers.account_registered(
+                fact, db, NOW, new_key=partial(a_new_key, sealer), seal=sealer.seal
+            )
 
     said = [one for told in await asyncio.gather(*map(registered, "甲乙丙丁")) for one in told]
-    assert named(said).count("SealingKeyIssued") == 1
+    assert named(said).count("AccountStatusChanged") == 4
     async with database.read() as db:
+        assert await db.fetchval("SELECT count(*) FROM sealing_key") == 1
         assert await db.fetchval("SELECT count(*) FROM title WHERE status = 'active'") == 1
         assert await db.fetchval("SELECT version FROM account") == 4
 
@@ -178,11 +187,15 @@ async def test_rows_written_before_the_order_was_kept_take_the_next_registration
     await db.execute(insert, sealer.new_wrapped_key())
     await db.execute("INSERT INTO recipient (account_id, version, mailbox) VALUES (1, 1, 'old@customer.example')")
     await db.close()
-    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["002_late_facts.sql", "003_relations.sql"]
+    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == [
+        "002_late_facts.sql",
+        "003_relations.sql",
+        "004_erasure.sql",
+    ]
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]))
     async with database.transaction() as db:
         fact: AccountRegistered = an_account(1, at=NOW)
-        said = await handlers.account_registered(fact, db, NOW, new_key=sealer.new_wrapped_key, seal=sealer.seal)
+        said = await handlers.account_registered(fact, db, NOW, new_key=partial(a_new_key, sealer), seal=sealer.seal)
     await database.close()
     await databases.drop(dsn)
     assert named(said) == ["TitleChanged", "RecipientChanged", "AccountStatusChanged"]

@@ -136,9 +136,11 @@ class Stand:
 
     async def redriven(self, parked_id: int) -> dict[str, str]:
         """What came of it, and if it is still open, why."""
-        status = await parked.redrive(self.database, self.runtime.consumers, parked_id, "ops", self.clock)
+        status = await parked.redrive(
+            self.database, self.runtime.consumers, parked_id, "ops", self.clock, self.runtime.parking
+        )
         async with self.database.read() as db:
-            found = await parked.parked_record(db, parked_id)
+            found = await parked.parked_record(db, parked_id, self.runtime.parking)
         assert found is not None
         return {"status": status} | ({"reason": found.reason, "text": found.text} if status == "open" else {})
 

@@ -2,18 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from deploy.sandbox.tax_platform.core import Platform
 from deploy.sandbox.tax_platform.direct import DirectTaxPlatform, Fault
 from deploy.sandbox.tax_platform.memory import Memory
 from deploy.verify.world import Row, Seen
 from services.invoicing.accounts.refusals import Refused
+from services.invoicing.accounts.rules import Unseal
 from services.invoicing.app import SUBMITTED, invoicing
 from services.invoicing.credit_notes.handlers import request_credit_note
 from services.invoicing.credit_notes.intents import AcceptedCreditNote, CreditNoteIntent
@@ -29,17 +31,24 @@ from services.invoicing.tax_platforms.routing import Platforms
 from services.ledger.app import build as ledger
 from services.notification.app import notification
 from services.notification.channels.port import Mail, SendAnswer, Sent, Sms
+from services.title.accounts.rules import in_use
+from services.title.accounts.store import keys as keys_of
 from services.title.app import build as title
+from services.title.erasures.handlers import erase_account
+from services.title.erasures.rules import Erasure, ErasureIntent
 from shared.contracts.accounts import AccountRegistered, Registration
 from shared.domain.credit_code import check_character
+from shared.runtime.account_keys import KeyAway, OpenKeys
 from shared.runtime.database import Database
 from shared.runtime.objects import ObjectStore
+from shared.runtime.parked import forget
 from shared.runtime.sealing import Sealer
 from shared.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.stage import Stage
 
 SETTINGS = Settings(_env_file=None)
+T = TypeVar("T")
 
 
 class _Open:
@@ -82,6 +91,35 @@ class Phones(_Open):
         return Sent()
 
 
+@dataclass
+class Held:
+    """Keys that somebody has in hand."""
+
+    keys: OpenKeys = field(default_factory=lambda: OpenKeys((), erased=False))
+
+    async def using(self, _: int, work: Callable[[Unseal], Awaitable[T]]) -> T:
+        return await work(self.keys.unseal)
+
+
+@dataclass
+class DirectKeys:
+    """Title's keys, asked of its store instead of its route: no server, and nothing kept. While `away` nobody answers."""
+
+    stage: Stage
+    away: bool = False
+
+    async def using(self, account_id: int, work: Callable[[Unseal], Awaitable[T]]) -> T:
+        sealer = Sealer.from_setting(SETTINGS.sealing_key.get_secret_value())
+        async with self.stage.processes["title"].database.read(account_id) as db:
+            kept = await keys_of(db, account_id)
+        wrapped = in_use(kept)
+        known = OpenKeys([sealer.unwrapped(one) for one in wrapped], len(wrapped) < len(kept))
+        return await work(self._nobody if self.away else known.unseal)
+
+    def _nobody(self, _: str, __: str) -> str:
+        raise KeyAway
+
+
 class FlowWorld:
     """Accounts, bills and requests go in; what came of them can be seen. Shows itself to the invariants checker too."""
 
@@ -93,6 +131,7 @@ class FlowWorld:
         self.platform = Platform(self.storage, self.stage.clock.now, issue_delay_seconds)
         self.platforms = Platforms(usual=DirectTaxPlatform(self.platform, fault), by_legal_entity={})
         self.mailbox, self.phones = Mailbox(), Phones()
+        self.keys = DirectKeys(self.stage)
         self.logs: list[Path] = []
         self.calls = 0
 
@@ -106,8 +145,8 @@ class FlowWorld:
         for service in (
             title(SETTINGS),
             ledger(SETTINGS),
-            invoicing(SETTINGS, self.platforms, faces, objects),  # type: ignore[arg-type]
-            notification(SETTINGS, self.mailbox, self.phones, objects),
+            invoicing(SETTINGS, self.platforms, faces, objects, self.keys),  # type: ignore[arg-type]
+            notification(settings, self.mailbox, self.phones, objects, self.keys),
         ):
             await self.stage.add(service, databases, kind)
         return self
@@ -118,12 +157,16 @@ class FlowWorld:
     # what goes in
 
     async def request(self, intent: InvoiceIntent) -> AcceptedRequest | Refused:
-        unseal = Sealer.from_setting(SETTINGS.sealing_key.get_secret_value()).unseal
+        runtime = self.stage.processes["invoicing"].runtime
 
-        async def handler(one: InvoiceIntent, db: object, now: datetime) -> object:
-            return await request_invoice(one, db, now, unseal=unseal)  # type: ignore[arg-type]
+        def asked(unseal: Unseal) -> Awaitable[AcceptedRequest | Refused]:
+            return runtime.intent(partial(request_invoice, unseal=unseal), intent)
 
-        return await self.stage.processes["invoicing"].runtime.intent(handler, intent)  # type: ignore[arg-type]
+        return await self.keys.using(intent.account_id, asked)
+
+    async def erase(self, account_id: int) -> Erasure | None:
+        intent = ErasureIntent(account_id, "li", "case 1")
+        return await self.stage.processes["title"].runtime.intent(partial(erase_account, forget=forget), intent)
 
     async def cancel(self, intent: CancelIntent) -> str | Refused:
         return await self.stage.processes["invoicing"].runtime.intent(cancel_request, intent)

@@ -46,7 +46,7 @@ def test_nobody_joins_another_ones_group() -> None:
 
 
 def test_everybody_who_is_allowed_something_has_a_password() -> None:
-    known = secure.users(Keys("t", "k", "p", "s", "o"))
+    known = secure.users(Keys("t", "k", "p", "s", "o", "q"))
     assert {rule.user for rule in rules()} <= known.keys()
     assert len(set(known.values())) == len(known)
     assert {*FOLLOWERS} <= known.keys()

@@ -26,6 +26,8 @@ COMMANDS = (
     ("clock", "advance", "0.5"),
     ("api-keys", "create", "1", "name"),
     ("ledger", "rebuild", "--check"),
+    ("account", "erase", "1", "--reason", "case 1", "--yes"),
+    ("account", "erasure", "1"),
 )
 
 
@@ -54,6 +56,13 @@ def test_a_command_says_that_nothing_is_running(command: tuple[str, ...]) -> Non
     done = CliRunner().invoke(app, command)
     assert done.exit_code != 0
     assert done.stderr.startswith("nothing is running here: type make run")
+
+
+def test_nobody_is_asked_to_erase_before_a_person_has_said_yes() -> None:
+    done = CliRunner().invoke(app, ["account", "erase", "1", "--reason", "case 1"], input="n\n")
+    assert done.exit_code == 1
+    assert "cannot be brought back" in done.stdout
+    assert "nothing is running" not in done.stderr
 
 
 def test_what_is_no_moment_is_said_so_before_anybody_is_asked() -> None:

@@ -39,7 +39,7 @@ def compose() -> dict[str, Any]:
 
 def a_plan(replicas: int = 1, own_logins: bool = False, **environ: str) -> Plan:
     options = Options(environ, 1, replicas, False, False, None, None, None, None, secure="SECURE" in environ)
-    keys = Keys("token", "key", "password", "secret", "operator")
+    keys = Keys("token", "key", "password", "secret", "operator", "parking")
     with Ports() as ports:
         return plan.make(options, keys, Path("state"), "postgresql://h/k", "h:9092", ports, own_logins)
 

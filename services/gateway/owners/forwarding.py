@@ -14,9 +14,9 @@ from urllib.parse import quote
 import httpx2
 from fastapi import Response
 
-from services.gateway.owners.replicas import Address, Replicas
 from shared.domain.refusals import Refusal, text_of
 from shared.runtime import tracing
+from shared.runtime.replicas import Address, Replicas
 from shared.runtime.settings import Settings
 from shared.runtime.web import Problem
 

@@ -6,12 +6,7 @@ from asyncpg import Connection
 
 from services.invoicing.accounts import store
 from shared.contracts.message import Message
-from shared.contracts.titles import AccountStatusChanged, MemberChanged, SealingKeyIssued, TitleChanged
-
-
-async def sealing_key_issued(fact: SealingKeyIssued, db: Connection, _: datetime) -> list[Message]:
-    await store.keep_key(db, fact)
-    return []
+from shared.contracts.titles import AccountStatusChanged, MemberChanged, TitleChanged
 
 
 async def account_status_changed(fact: AccountStatusChanged, db: Connection, _: datetime) -> list[Message]:

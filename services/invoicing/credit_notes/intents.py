@@ -42,6 +42,8 @@ class Invoice:
     status: str
     credit: str | None
     account_status: str | None
+    erased: bool = False
+    """Nobody can read any more who its buyer was, or soon nobody can."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def check(intent: CreditNoteIntent, invoice: Invoice) -> Refused | None:
     number = intent.number
     if invoice.account_status == "closed":
         return Refused(Refusal.ACCOUNT_CLOSED, {"account_id": intent.account_id})
+    if invoice.erased:
+        return Refused(Refusal.ACCOUNT_DATA_ERASED)
     if invoice.credit == ISSUED:
         return Refused(Refusal.ALREADY_CREDITED, {"number": number})
     if QUARANTINED in (invoice.credit, invoice.status):

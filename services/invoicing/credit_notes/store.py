@@ -55,8 +55,10 @@ async def locked_part_id(db: Connection, intent: CreditNoteIntent) -> int | None
 async def invoice(db: Connection, account_id: int, part_id: int | None) -> Invoice | None:
     row = await db.fetchrow(
         """
-        SELECT p.part_id, p.request_id, p.kind, p.gross_fen, p.status, c.status AS credit, a.status AS account_status
-        FROM part p LEFT JOIN account a USING (account_id)
+        WITH a AS (SELECT account_id, status, erased_with FROM account WHERE account_id = $1 FOR SHARE)
+        SELECT p.part_id, p.request_id, p.kind, p.gross_fen, p.status, c.status AS credit, a.status AS account_status,
+            coalesce(a.erased_with > (r.title->>'version')::bigint, false) AS erased
+        FROM part p JOIN request r USING (account_id, request_id) LEFT JOIN a USING (account_id)
             LEFT JOIN credit_note c ON c.account_id = p.account_id AND c.part_id = p.part_id AND c.status <> 'failed'
         WHERE p.account_id = $1 AND p.part_id = $2
         """,

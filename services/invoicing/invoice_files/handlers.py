@@ -6,12 +6,12 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.invoicing.invoice_files import rules, store
-from services.invoicing.invoice_files.rules import FilesDelayed, FilesMade, InvoiceFileJob
+from services.invoicing.invoice_files.rules import FilesDelayed, FilesErased, FilesMade, InvoiceFileJob
 from shared.contracts.message import Message
 
 
 async def files_answered(
-    job: InvoiceFileJob, made: FilesMade | FilesDelayed, db: Connection, _: datetime
+    job: InvoiceFileJob, made: FilesMade | FilesDelayed | FilesErased, db: Connection, _: datetime
 ) -> list[Message]:
     return await SAVED[type(made)](job, made, db)
 
@@ -26,4 +26,13 @@ async def files_delayed(job: InvoiceFileJob, delayed: FilesDelayed, db: Connecti
     return []
 
 
-SAVED: dict[type, Callable[..., Awaitable[list[Message]]]] = {FilesMade: files_made, FilesDelayed: files_delayed}
+async def files_erased(job: InvoiceFileJob, _: FilesErased, db: Connection) -> list[Message]:
+    await store.give_up(db, job)
+    return []
+
+
+SAVED: dict[type, Callable[..., Awaitable[list[Message]]]] = {
+    FilesMade: files_made,
+    FilesDelayed: files_delayed,
+    FilesErased: files_erased,
+}

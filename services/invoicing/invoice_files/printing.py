@@ -11,7 +11,7 @@ from shared.domain.catalogue import Catalogue
 
 def face(job: InvoiceFileJob, unseal: Unseal, catalogue: Catalogue) -> InvoiceFace:
     """As it was issued: number, day and QR payload are the platform's."""
-    title = unsealed(job.account_id, job.title, job.wrapped_key, unseal)
+    title = unsealed(job.account_id, job.title, unseal)
     return InvoiceFace(
         number=job.number,
         kind=job.kind,

@@ -56,7 +56,6 @@ class InvoiceFileJob:
     requested_at: datetime
     title: dict[str, Any]
     remark: str
-    wrapped_key: str | None
     claimed_at: datetime
     named_at: datetime
     blue_number: str
@@ -79,6 +78,11 @@ class FilesDelayed:
     """The renderer failed: later. A missing file never undoes an invoice."""
 
     due_at: datetime
+
+
+@dataclass(frozen=True)
+class FilesErased:
+    """An invoice that turned up after its buyer's data were erased: nobody can draw it. The tax bureau has it."""
 
 
 def delayed(job: InvoiceFileJob) -> FilesDelayed:

@@ -46,9 +46,9 @@ async def claim_due(db: Connection, at: datetime, _: datetime) -> InvoiceFileJob
             coalesce(n.serial, p.serial) AS serial, coalesce(n.number, p.number) AS number, coalesce(n.issued_at, p.issued_at) AS issued_at,
             coalesce(n.specimen, p.specimen) AS specimen, coalesce(n.qr, p.qr) AS qr, coalesce(n.remark, r.remark) AS remark,
             coalesce(n.created_at, r.created_at) AS requested_at, p.issued_at AS named_at, p.number AS blue_number, n.form_number,
-            r.title, k.wrapped_key
+            r.title
         FROM claimed c JOIN part p USING (account_id, part_id) JOIN request r USING (account_id, request_id)
-            LEFT JOIN credit_note n USING (account_id, credit_note_id) LEFT JOIN sealing_key k USING (account_id)
+            LEFT JOIN credit_note n USING (account_id, credit_note_id)
         """,
         at,
     )
@@ -95,6 +95,19 @@ async def delay(db: Connection, job: InvoiceFileJob, delayed: FilesDelayed) -> N
         job.credit_note_id,
         job.epoch,
         delayed.due_at,
+    )
+
+
+async def give_up(db: Connection, job: InvoiceFileJob) -> None:
+    await db.execute(
+        """
+        UPDATE invoice_file_job SET status = 'erased', lease_until = NULL
+        WHERE account_id = $1 AND part_id = $2 AND credit_note_id = $3 AND status = 'due' AND epoch = $4
+        """,
+        job.account_id,
+        job.part_id,
+        job.credit_note_id,
+        job.epoch,
     )
 
 

@@ -12,7 +12,7 @@ from shared.domain.catalogue import Catalogue
 
 def blue_draft(part: ClaimedPart, unseal: Unseal, catalogue: Catalogue) -> BlueDraft:
     """The printed names follow the day of the claim; the platform decides the day of issue."""
-    title = unsealed(part.account_id, part.title, part.wrapped_key, unseal)
+    title = unsealed(part.account_id, part.title, unseal)
     return BlueDraft(
         serial=part.serial,
         kind=part.kind,

@@ -59,7 +59,6 @@ class ClaimedPart(Submission):
     printed_at: datetime
     title: dict[str, Any]
     remark: str
-    wrapped_key: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

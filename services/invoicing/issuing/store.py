@@ -26,11 +26,10 @@ PARTS = SubmissionTable(
     credit_note_id="0",
     due=f"t.status = 'submitting' OR t.recheck OR (t.status = 'queued' AND NOT {too_much('t', '$2')})",
     askable="t.status IN ('queued', 'submitting', 'failed', 'voided')",
-    loaded=f"""{CONTENT}, t.lines, t.status, t.quota_month, t.cancel_heard, r.cancel_wished, r.cancel_reason, r.title, r.remark,
-        k.wrapped_key, (
+    loaded=f"""{CONTENT}, t.lines, t.status, t.quota_month, t.cancel_heard, r.cancel_wished, r.cancel_reason, r.title, r.remark, (
         SELECT a.step FROM attempt a
         WHERE a.account_id = t.account_id AND a.part_id = t.part_id AND a.credit_note_id = 0 AND a.attempt_no = t.tries) AS last_step""",
-    joined="JOIN request r USING (account_id, request_id) LEFT JOIN sealing_key k USING (account_id)",
+    joined="JOIN request r USING (account_id, request_id)",
     held="t.quota_month, t.cancel_heard",
 )
 """$2 of a part that is due: the month. One that is too much for its seller's quota is passed over; another worker has it wait."""

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Header, Query, Response
 
 from services.invoicing.accounts.problems import not_found, problem
 from services.invoicing.accounts.refusals import Refused
-from services.invoicing.accounts.rules import Unseal
+from services.invoicing.accounts.rules import Keys, Unseal
 from services.invoicing.requests import handlers, store
-from services.invoicing.requests.intents import InvoiceIntent
+from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from services.invoicing.requests.rules import CancelIntent, cancel_outcome
 from shared.contracts.http.invoicing import InvoiceView, RequestView
 from shared.contracts.http.paging import FIRST, Before
@@ -28,13 +28,12 @@ Invoices = Callable[[Connection, int, int], Awaitable[list[Record]]]
 def routes(
     runtime: Runtime,
     *,
-    unseal: Unseal,
+    keys: Keys,
     wait_seconds: float,
     cancel_request: Intent[CancelIntent, str | Refused],
     invoices: Invoices,
 ) -> APIRouter:
     router = APIRouter()
-    request_invoice = partial(handlers.request_invoice, unseal=unseal)
 
     @router.post("/invoice-requests")
     async def post_request(
@@ -60,7 +59,11 @@ def routes(
 
     async def answered(intent: InvoiceIntent, wait: float | None, response: Response) -> RequestView:
         """The ledger's word if it comes in time, else that the request is accepted."""
-        answer = await runtime.intent(request_invoice, intent)
+
+        def asked(unseal: Unseal) -> Awaitable[AcceptedRequest | Refused]:
+            return runtime.intent(partial(handlers.request_invoice, unseal=unseal), intent)
+
+        answer = await keys.using(intent.account_id, asked)
         if isinstance(answer, Refused):
             raise problem(answer)
         found = await runtime.wait_for(

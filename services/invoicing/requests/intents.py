@@ -94,8 +94,10 @@ def decide(
         )
     if intent.pays_deficit:
         return _pay_deficit(intent, request_id, applicant)
-    sealed, key = applicant.title, applicant.wrapped_key
-    title = None if sealed is None else unsealed(intent.account_id, sealed, key, unseal)
+    if applicant.erased:
+        return RequestDecision(Refused(Refusal.ACCOUNT_DATA_ERASED))
+    sealed = applicant.title
+    title = None if sealed is None else unsealed(intent.account_id, sealed, unseal)
     refused = check(intent, applicant, title)
     if refused is not None:
         return RequestDecision(refused)
@@ -112,7 +114,8 @@ def decide(
 
 def _pay_deficit(intent: InvoiceIntent, request_id: int, applicant: Applicant) -> RequestDecision:
     """Nothing is printed, so no title is needed."""
-    refused = _check_accounts(intent, applicant)
+    erased = Refused(Refusal.ACCOUNT_DATA_ERASED) if applicant.erased else None
+    refused = erased or _check_accounts(intent, applicant)
     if refused is not None:
         return RequestDecision(refused)
     common = {"account_id": intent.account_id, "request_id": request_id}

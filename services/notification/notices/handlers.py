@@ -1,5 +1,6 @@
 """What is told of each fact of invoicing, and what became of an attempt: decide, save, answer."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from asyncpg import Connection
@@ -7,6 +8,7 @@ from asyncpg import Connection
 from services.notification.channels.port import SendAnswer
 from services.notification.notices import rules, store
 from services.notification.notices.rules import DueNotice, NoAddress
+from services.notification.recipients import store as recipients
 from shared.contracts.invoicing import (
     CreditNoteFailed,
     InvoiceCredited,
@@ -18,6 +20,10 @@ from shared.contracts.invoicing import (
     RequestRefused,
 )
 from shared.contracts.message import Message
+from shared.contracts.titles import AccountErased
+
+Forget = Callable[[Connection, int], Awaitable[None]]
+"""Parked records of an account lose their content."""
 
 
 async def invoice_issued(fact: InvoiceIssued, db: Connection, now: datetime) -> list[Message]:
@@ -54,3 +60,11 @@ async def request_refused(fact: RequestRefused, db: Connection, now: datetime) -
 
 async def attempted(due: DueNotice, answer: SendAnswer | NoAddress, db: Connection, now: datetime) -> list[Message]:
     return rules.told(await store.record(db, due, rules.decide(due, answer, now)))
+
+
+async def account_erased(fact: AccountErased, db: Connection, _: datetime, *, forget: Forget) -> list[Message]:
+    """Notices stay, without what could name somebody; those that wait find no address any more."""
+    await recipients.erase(db, fact)
+    await store.drop_words(db, fact.account_id)
+    await forget(db, fact.account_id)
+    return []

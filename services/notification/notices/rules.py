@@ -71,7 +71,6 @@ class DueNotice:
     claimed_at: datetime
     traceparent: str | None
     address: str | None
-    wrapped_key: str | None
 
 
 @dataclass(frozen=True)

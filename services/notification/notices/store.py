@@ -49,8 +49,8 @@ async def claim_due(db: Connection, at: datetime, _: datetime, *, channel: str) 
         f"""
         WITH {NOTICES.claim()}
         SELECT c.account_id, c.notice_id, c.request_id, c.kind, c.channel, c.subject, c.text, c.files, c.tries, c.epoch, c.due_at,
-            c.traceparent, r.{ADDRESS[channel]} AS address, k.wrapped_key
-        FROM claimed c LEFT JOIN recipient r USING (account_id) LEFT JOIN sealing_key k USING (account_id)
+            c.traceparent, r.{ADDRESS[channel]} AS address
+        FROM claimed c LEFT JOIN recipient r USING (account_id)
         """,
         at,
         channel,
@@ -77,6 +77,14 @@ async def record(db: Connection, due: DueNotice, outcome: DeliveryOutcome) -> li
         outcome.ended_at,
     )
     return [Notice(**row) for row in rows]
+
+
+async def drop_words(db: Connection, account_id: int) -> None:
+    """Of a tax platform, which may have quoted the buyer."""
+    await db.execute(
+        "UPDATE notice SET text = subject WHERE account_id = $1 AND kind IN ('invoice_failed', 'credit_note_failed')",
+        account_id,
+    )
 
 
 async def page(db: Connection, account_id: int, before: int, limit: int) -> list[Record]:

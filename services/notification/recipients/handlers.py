@@ -6,12 +6,7 @@ from asyncpg import Connection
 
 from services.notification.recipients import store
 from shared.contracts.message import Message
-from shared.contracts.titles import RecipientChanged, SealingKeyIssued
-
-
-async def sealing_key_issued(fact: SealingKeyIssued, db: Connection, _: datetime) -> list[Message]:
-    await store.keep_key(db, fact)
-    return []
+from shared.contracts.titles import RecipientChanged
 
 
 async def recipient_changed(fact: RecipientChanged, db: Connection, _: datetime) -> list[Message]:

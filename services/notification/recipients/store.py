@@ -1,16 +1,8 @@
-"""Copies of what title says: the key of an account, and where word about it is sent. As sealed as they came."""
+"""Copies of what title says: where word about an account is sent. As sealed as it came."""
 
 from asyncpg import Connection
 
-from shared.contracts.titles import RecipientChanged, SealingKeyIssued
-
-
-async def keep_key(db: Connection, fact: SealingKeyIssued) -> None:
-    await db.execute(
-        "INSERT INTO sealing_key (account_id, wrapped_key) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING",
-        fact.account_id,
-        fact.wrapped_key,
-    )
+from shared.contracts.titles import AccountErased, RecipientChanged
 
 
 async def keep_recipient(db: Connection, fact: RecipientChanged) -> None:
@@ -24,4 +16,17 @@ async def keep_recipient(db: Connection, fact: RecipientChanged) -> None:
         fact.version,
         fact.mailbox,
         fact.mobile,
+    )
+
+
+async def erase(db: Connection, fact: AccountErased) -> None:
+    """The row stays, blank, with the version of the erasure: what was said before is not kept again."""
+    await db.execute(
+        """
+        INSERT INTO recipient AS r (account_id, version) VALUES ($1, $2)
+        ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, mailbox = NULL, mobile = NULL
+        WHERE r.version < excluded.version
+        """,
+        fact.account_id,
+        fact.version,
     )

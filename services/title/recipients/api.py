@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter
 
+from services.title.accounts import store as accounts
+from services.title.accounts.rules import readable
 from services.title.recipients import store
 from shared.contracts.http.title import RecipientView
 from shared.contracts.message import AccountId
@@ -14,6 +16,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.get("/recipients")
     async def recipients(account_id: AccountId) -> list[RecipientView]:
         async with runtime.read(account_id) as db:
+            readable(await accounts.account(db, account_id))
             found = await store.recipient(db, account_id)
         return [RecipientView(**found)] if found else []
 

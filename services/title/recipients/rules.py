@@ -11,7 +11,7 @@ def recipient_changed(account: Account, fact: AccountRegistered, kept: bool, sea
     if not kept:
         return []
     mailbox, mobile = (
-        None if text is None else seal(account.wrapped_key, text, f"{account.account_id}/{name}")
+        None if text is None else seal(account.key, text, f"{account.account_id}/{name}")
         for name, text in (("mailbox", fact.mailbox), ("mobile", fact.mobile))
     )
     return [RecipientChanged(account_id=account.account_id, version=account.version, mailbox=mailbox, mobile=mobile)]

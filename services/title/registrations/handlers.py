@@ -6,7 +6,7 @@ from datetime import datetime
 from asyncpg import Connection
 
 from services.title.accounts import store as accounts
-from services.title.accounts.rules import Account, Seal, key_issued, status_changed
+from services.title.accounts.rules import Account, Seal, WrappedKey, status_changed, status_registered
 from services.title.recipients import store as recipients
 from services.title.recipients.rules import recipient_changed
 from services.title.titles import store as titles
@@ -14,34 +14,33 @@ from services.title.titles.rules import Title, follow_registration, titles_chang
 from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged
 from shared.contracts.message import Message
 
-NewKey = Callable[[], str]
+NewKey = Callable[[], WrappedKey]
 
 
 async def account_registered(
     fact: AccountRegistered, db: Connection, now: datetime, *, new_key: NewKey, seal: Seal
 ) -> list[Message]:
-    account = await accounts.registered(db, fact.account_id, new_key(), fact.occurred_at, now)
+    known = await accounts.registered(db, fact.account_id, fact.occurred_at, now)
+    account = await accounts.keyed(db, known, new_key(), now)
     changed_titles = await _titles_follow(account, fact, db, now)
     kept = await recipients.keep_recipient(db, account, fact)
     return [
-        *key_issued(account),
         *titles_changed(account, changed_titles, seal),
         *recipient_changed(account, fact, kept, seal),
-        *status_changed(account),
+        *status_registered(account),
     ]
 
 
 async def registration_changed(
     fact: RegistrationChanged, db: Connection, now: datetime, *, new_key: NewKey, seal: Seal
 ) -> list[Message]:
-    account = await accounts.registered(db, fact.account_id, new_key(), fact.occurred_at, now)
-    changed_titles = await _titles_follow(account, fact, db, now)
-    return [*key_issued(account), *titles_changed(account, changed_titles, seal)]
+    known = await accounts.registered(db, fact.account_id, fact.occurred_at, now)
+    account = await accounts.keyed(db, known, new_key(), now)
+    return titles_changed(account, await _titles_follow(account, fact, db, now), seal)
 
 
-async def account_closed(fact: AccountClosed, db: Connection, now: datetime, *, new_key: NewKey) -> list[Message]:
-    account = await accounts.closed(db, fact.account_id, new_key(), now)
-    return [*key_issued(account), *status_changed(account)]
+async def account_closed(fact: AccountClosed, db: Connection, now: datetime) -> list[Message]:
+    return status_changed(await accounts.closed(db, fact.account_id, now))
 
 
 async def _titles_follow(

@@ -5,6 +5,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.title.accounts import store as accounts
+from services.title.accounts.rules import readable
 from services.title.titles import rules, store
 from shared.contracts.http.title import FindingView, TitleView
 from shared.contracts.message import AccountId
@@ -17,6 +19,7 @@ def routes(runtime: Runtime) -> APIRouter:
     @router.get("/titles")
     async def titles(account_id: AccountId) -> list[TitleView]:
         async with runtime.read(account_id) as db:
+            readable(await accounts.account(db, account_id))
             return [_view(dict(row)) for row in await store.titles(db, account_id)]
 
     return router

@@ -100,7 +100,7 @@ def _title_changed(account: Account, title: Title, seal: Seal) -> TitleChanged:
     sealed: dict[str, Any] = {
         name: None
         if (text := getattr(title, name)) is None
-        else seal(account.wrapped_key, text, f"{account.account_id}/{name}")
+        else seal(account.key, text, f"{account.account_id}/{name}")
         for name in SEALED
     }
     plain = {"title_id": title.title_id, "version": title.version, "status": title.status, "kind": title.kind}

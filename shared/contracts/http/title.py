@@ -14,6 +14,13 @@ class AccountView(BaseModel):
     recipient: RecipientView
 
 
+class SealingKeysView(BaseModel):
+    """For services that seal or unseal: the account's keys, wrapped with the master key. `erased`: there were others, which are dropped."""
+
+    wrapped_keys: list[str]
+    erased: bool
+
+
 class FindingView(BaseModel):
     """Why requests under this title will be refused, and what to do."""
 

@@ -31,7 +31,7 @@ MAIL = Mail("m1", "a@customer.example", "主题", "text", ())
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> secure.Secure:
-    return secure.prepare(tmp_path_factory.mktemp("tls"), Keys("t", "k", "p", "s", "o"))
+    return secure.prepare(tmp_path_factory.mktemp("tls"), Keys("t", "k", "p", "s", "o", "q"))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ async def test_mail_goes_over_tls_with_our_login(
 
 
 def test_certificates_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
-    keys = Keys("t", "k", "p", "s", "o")
+    keys = Keys("t", "k", "p", "s", "o", "q")
     made = secure.prepare(tmp_path, keys)
     before = made.certificate.read_bytes()
     assert secure.prepare(tmp_path, keys).certificate.read_bytes() == before

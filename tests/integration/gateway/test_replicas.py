@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from services.gateway.app import MIGRATIONS
-from services.gateway.owners.replicas import Replicas
+from shared.runtime.replicas import Replicas
 from tests.conftest import OpenDatabase
 from tests.support.edge import AWAY, Gateway, echoing, gateway_before
 

@@ -17,7 +17,7 @@ from tests.conftest import OpenDatabase
 from tests.integration.gateway.test_gateway import assert_invalid
 from tests.integration.invoicing.desk import NOW
 from tests.support.edge import Gateway, app_of, asking_behind, echoing, gateway_before
-from tests.support.world import SETTINGS, FlowWorld
+from tests.support.world import SETTINGS, FlowWorld, Held
 
 pytestmark = pytest.mark.database
 
@@ -51,7 +51,8 @@ async def gateway(open_database: OpenDatabase) -> Any:  # noqa: ANN401 - an asyn
 @pytest.fixture
 async def owner(open_database: OpenDatabase, tmp_path: Any) -> Any:  # noqa: ANN401 - an async generator
     """Invoicing, as whoever has the service token asks it past the gateway."""
-    service = invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(tmp_path.as_uri()))  # type: ignore[arg-type]
+    world = FlowWorld(NOW)
+    service = invoicing(SETTINGS, world.platforms, None, ObjectStore(tmp_path.as_uri()), Held())  # type: ignore[arg-type]
     async with asking_behind(service, await open_database(MIGRATIONS)) as http:
         yield http
 

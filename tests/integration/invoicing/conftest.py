@@ -10,9 +10,9 @@ from shared.runtime.objects import ObjectStore
 from shared.runtime.service import Service
 from shared.runtime.web import callback_app
 from tests.conftest import OpenDatabase
-from tests.integration.invoicing.desk import NOW, Desk
+from tests.integration.invoicing.desk import KEYS, NOW, Desk
 from tests.support.edge import app_of, runtime_of, serving
-from tests.support.world import SETTINGS, FlowWorld
+from tests.support.world import SETTINGS, FlowWorld, Held
 
 
 @pytest.fixture
@@ -39,4 +39,4 @@ async def callbacks(desk: Desk, tmp_path: Path) -> AsyncIterator[str]:
 
 
 def _service(folder: Path) -> Service:
-    return invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(folder.as_uri()))  # type: ignore[arg-type]
+    return invoicing(SETTINGS, FlowWorld(NOW).platforms, None, ObjectStore(folder.as_uri()), Held(KEYS))  # type: ignore[arg-type]

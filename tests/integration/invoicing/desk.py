@@ -25,9 +25,10 @@ from services.invoicing.tax_platforms.port import Answer, QuotaTold, Unknown
 from shared.contracts.accounts import Registration
 from shared.contracts.ledger import BalanceReserved, Group, ReservationRefused
 from shared.contracts.message import Message
-from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import AccountStatusChanged, TitleChanged
 from shared.domain.calendar import SHANGHAI
 from shared.domain.catalogue import Catalogue
+from shared.runtime.account_keys import OpenKeys
 from shared.runtime.database import Database
 from shared.runtime.sealing import Sealer
 from tests.support.world import an_account
@@ -36,6 +37,7 @@ NOW = datetime(2026, 3, 10, 10, tzinfo=SHANGHAI)
 CALLS = count(1)
 SEALER = Sealer(b"0" * 32)
 KEY = SEALER.new_wrapped_key()
+KEYS = OpenKeys([SEALER.unwrapped(KEY)], erased=False)
 CATALOGUE = Catalogue.load()
 CONTENTS = ("ALIYUN/soft", "ALIYUN/hw")
 Row = dict[str, Any]
@@ -74,12 +76,10 @@ class Desk:
 
     # what title and the ledger say
 
-    async def heard(self, *facts: SealingKeyIssued | TitleChanged | AccountStatusChanged) -> None:
+    async def heard(self, *facts: TitleChanged | AccountStatusChanged) -> None:
         async with self.database.transaction() as db:
             for fact in facts:
-                if isinstance(fact, SealingKeyIssued):
-                    await accounts.sealing_key_issued(fact, db, NOW)
-                elif isinstance(fact, TitleChanged):
+                if isinstance(fact, TitleChanged):
                     await accounts.title_changed(fact, db, NOW)
                 else:
                     await accounts.account_status_changed(fact, db, NOW)
@@ -88,7 +88,6 @@ class Desk:
         """An open account with a complete title, or with one field of it changed."""
         registration = an_account(account_id, kind, at=NOW).registration.model_copy(update=changed)
         await self.heard(
-            SealingKeyIssued(account_id=account_id, wrapped_key=KEY),
             a_title(registration, account_id),
             AccountStatusChanged(account_id=account_id, version=1, status="open"),
         )
@@ -113,7 +112,7 @@ class Desk:
 
     async def asked(self, ask: InvoiceIntent) -> tuple[AcceptedRequest | Refused, list[Message]]:
         async with self.database.transaction() as db:
-            return await requests.request_invoice(ask, db, NOW, unseal=SEALER.unseal)
+            return await requests.request_invoice(ask, db, NOW, unseal=KEYS.unseal)
 
     async def taken(self, key: str = "k1") -> int:
         answer, _ = await self.asked(InvoiceIntent(1, key, numbers=("O1",)))

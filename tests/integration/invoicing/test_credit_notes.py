@@ -21,7 +21,7 @@ from shared.contracts.invoicing import CreditNoteFailed, InvoiceCredited, Invoic
 from shared.contracts.message import Message
 from shared.contracts.titles import AccountStatusChanged
 from shared.domain.identifiers import parse_serial
-from tests.integration.invoicing.desk import CATALOGUE, NOW, SEALER, Desk, after, names
+from tests.integration.invoicing.desk import CATALOGUE, KEYS, NOW, Desk, after, names
 from tests.support.edge import TOKEN
 
 pytestmark = pytest.mark.database
@@ -258,7 +258,7 @@ async def test_the_red_invoice_has_files_of_its_own_that_mirror_the_blue_one(cre
     await credits_.asked(replace(ASK, remark="退货"))
     await credits_.heard(form("F1", "04"), DOCUMENT)
     jobs = [job for _ in range(2) if (job := await credits_.desk.job(after(9 * LONG))) is not None]
-    blue, red = (face(job, SEALER.unseal, CATALOGUE) for job in jobs)
+    blue, red = (face(job, KEYS.unseal, CATALOGUE) for job in jobs)
     assert (blue.number, red.number, red.is_red) == (BLUE, RED, True)
     assert [(line.name, -line.net_fen, -line.tax_fen) for line in red.lines] == [
         (line.name, line.net_fen, line.tax_fen) for line in blue.lines

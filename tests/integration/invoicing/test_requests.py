@@ -9,8 +9,8 @@ import pytest
 from services.invoicing.accounts.refusals import Refused
 from services.invoicing.requests.intents import AcceptedRequest, InvoiceIntent
 from shared.contracts.ledger import ReserveBalance
-from shared.contracts.titles import AccountStatusChanged, SealingKeyIssued
-from tests.integration.invoicing.desk import CONTENTS, NOW, SEALER, Desk, a_title, names
+from shared.contracts.titles import AccountStatusChanged
+from tests.integration.invoicing.desk import CONTENTS, KEYS, NOW, Desk, a_title, names
 from tests.support.edge import TOKEN
 from tests.support.world import an_account
 
@@ -159,13 +159,7 @@ async def test_a_lower_version_of_a_title_or_a_status_is_ignored(desk: Desk) -> 
     )
     await desk.queued_part()
     part = await desk.claimed()
-    assert SEALER.unseal(str(part.wrapped_key), part.title["name"], "1/name") == "新名称"
-
-
-async def test_a_second_key_for_an_account_changes_nothing(desk: Desk) -> None:
-    before = await desk.rows("SELECT * FROM sealing_key")
-    await desk.heard(SealingKeyIssued(account_id=1, wrapped_key=SEALER.new_wrapped_key()))
-    assert await desk.rows("SELECT * FROM sealing_key") == before
+    assert KEYS.unseal(part.title["name"], "1/name") == "新名称"
 
 
 async def test_a_title_that_changes_after_the_request_is_not_printed(desk: Desk) -> None:
@@ -174,7 +168,7 @@ async def test_a_title_that_changes_after_the_request_is_not_printed(desk: Desk)
     await desk.heard(a_title(registration, version=2))
     await desk.reserved(request_id, 106)
     part = await desk.claimed()
-    assert SEALER.unseal(str(part.wrapped_key), part.title["name"], "1/name") == "示例科技有限公司"
+    assert KEYS.unseal(part.title["name"], "1/name") == "示例科技有限公司"
 
 
 # what the ledger says

@@ -69,7 +69,9 @@ async def test_a_product_the_catalogue_did_not_know_comes_in_after_it_was_mended
     assert (reason, "quantum" in text) == ("NO_CATALOGUE_ROW", True)
     desk.stage.clock.advance(timedelta(days=9).total_seconds())
     mended = await desk.started(a_catalogue(quantum=[{"content": "ALIYUN/soft"}]))
-    status = await parked.redrive(ledger.database, mended.runtime.consumers, number, "an operator", desk.stage.clock)
+    status = await parked.redrive(
+        ledger.database, mended.runtime.consumers, number, "an operator", desk.stage.clock, mended.runtime.parking
+    )
     assert status == "redriven"
     async with ledger.database.read() as db:
         row = await db.fetchrow("SELECT subject, settled_fen, arrived_at, opens_at FROM item WHERE number = 'B1'")

@@ -29,7 +29,7 @@ from shared.contracts.invoicing import (
 )
 from shared.contracts.message import Message
 from shared.contracts.notices import NoticeFailed, NoticeSent
-from shared.contracts.titles import RecipientChanged, SealingKeyIssued
+from shared.contracts.titles import RecipientChanged
 from shared.runtime.database import Database
 from tests.conftest import OpenDatabase
 
@@ -169,7 +169,6 @@ async def came(database: Database, due: DueNotice, answer: SendAnswer | NoAddres
 async def told(database: Database) -> Database:
     """A mail is due, and the account has said where to write to."""
     async with database.transaction() as db:
-        await recipients.sealing_key_issued(SealingKeyIssued(account_id=1, wrapped_key="k"), db, NOW)
         await recipients.recipient_changed(RecipientChanged(account_id=1, version=2, mailbox="sealed.v1.a.b"), db, NOW)
         await recipients.recipient_changed(
             RecipientChanged(account_id=1, version=1, mailbox="sealed.v1.old.b"), db, NOW

@@ -32,7 +32,7 @@ async def test_notifications_become_notices(databases: Databases, tmp_path: Path
     dsn, _ = await databases.dsn(tmp_path)
     db = await asyncpg.connect(dsn)
     await db.execute(BEFORE)
-    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["003_notices.sql", "004_retention.sql"]
+    assert await migrations.migrate(dsn, MIGRATIONS, NOW) == ["003_notices.sql", "004_retention.sql", "005_erasure.sql"]
     names = {row["name"] for row in await db.fetch(NAMES)}
     await db.close()
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]))

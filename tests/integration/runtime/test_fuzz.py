@@ -163,7 +163,7 @@ async def _bytes_are_kept(stand: Stand, came: list[Record]) -> None:
         rows = await db.fetch("SELECT parked_id FROM runtime.parked WHERE status = 'open'")
         kept = {record.partition: {} for record in came}  # type: dict[Any, dict[int, Record]]
         for row in rows:
-            record, _ = await parked._record(db, row["parked_id"])
+            record, _ = await parked._record(db, row["parked_id"], stand.runtime.parking)
             kept.setdefault(record.partition, {})[record.offset] = record
     for record in came:
         found = kept[record.partition].get(record.offset)
@@ -177,7 +177,7 @@ async def _a_person_decides(stand: Stand) -> None:
     for row in await stand.rows():
         assert row.reason != "ATTEMPTS_EXHAUSTED", row.text
         async with stand.database.read() as db:
-            assert await parked.parked_record(db, row.parked_id) is not None
+            assert await parked.parked_record(db, row.parked_id, stand.runtime.parking) is not None
         answer = await stand.redriven(row.parked_id)
         if answer["status"] == "open":
             assert answer["reason"] != "ATTEMPTS_EXHAUSTED", answer

@@ -141,7 +141,10 @@ async def test_poison_among_good_records_is_parked_and_the_good_take_effect(
     await stand.consumer.on_batch([first, poison, stand.arrived(2)])
     assert await stand.effects() == [1, 2]
     assert [offset for offset, _ in await stand.parked()] == [1]
-    assert await stand.one("SELECT value FROM runtime.parked") == value
+    assert await stand.one("SELECT value FROM runtime.parked") is None
+    async with stand.database.read() as db:
+        kept, _ = await parked._record(db, 1, stand.runtime.parking)
+    assert kept.value == value
 
 
 async def test_an_unknown_type_is_skipped_and_counted(stand: Stand) -> None:
@@ -177,18 +180,21 @@ async def test_a_redrive_takes_effect_once_with_the_time_of_first_receipt(stand:
     counting.problems = [Unacceptable("NO_ROW", "mend the catalogue"), Unacceptable("NO_ROW", "mend the catalogue")]
     await stand.consumer.on_batch([stand.arrived(1)])
     stand.clock.advance(3600)
-    status = await parked.redrive(stand.database, stand.runtime.consumers, 1, "ops", stand.clock)
+    status = await parked.redrive(stand.database, stand.runtime.consumers, 1, "ops", stand.clock, stand.runtime.parking)
     assert status == "redriven"
     assert await stand.effects() == [1]
     assert await stand.one("SELECT at FROM effect") == NOW
     with pytest.raises(LookupError):
-        await parked.redrive(stand.database, stand.runtime.consumers, 1, "ops", stand.clock)
+        await parked.redrive(stand.database, stand.runtime.consumers, 1, "ops", stand.clock, stand.runtime.parking)
 
 
 async def test_a_redrive_that_still_fails_stays_open(stand: Stand) -> None:
     record = stand.log.append(Outgoing("ledger.commands", b"1", b"{}", ()))
     await stand.consumer.on_batch([record])
-    assert await parked.redrive(stand.database, stand.runtime.consumers, 1, "ops", stand.clock) == "open"
+    redriven = await parked.redrive(
+        stand.database, stand.runtime.consumers, 1, "ops", stand.clock, stand.runtime.parking
+    )
+    assert redriven == "open"
     await parked.dismiss(stand.database, 1, "ops", "a test record", stand.clock)
     assert await stand.parked() == []
 

@@ -299,7 +299,11 @@ async def test_a_database_of_before_is_brought_up_to_date_and_versions_before_wo
     for file in migrations.RUNTIME_SCHEMA[:3]:
         await migrations._apply(db, file, {})
     await db.execute(OF_BEFORE.format(n=0))
-    assert await migrations.migrate(dsn, tmp_path, NOW) == ["schema_4_retention.sql", "schema_5_inbox.sql"]
+    assert await migrations.migrate(dsn, tmp_path, NOW) == [
+        "schema_4_retention.sql",
+        "schema_5_inbox.sql",
+        "schema_6_parked_sealed.sql",
+    ]
     await db.execute(f"SET ROLE {roles_of('of_before').work}")
     await db.execute(OF_BEFORE.format(n=1))
     await db.execute("RESET ROLE")

@@ -39,10 +39,10 @@ async def denied(database: Database, statement: str, account_id: int | None = No
             await db.execute(statement)
 
 
-async def add_keys(database: Database, *accounts: int) -> None:
+async def add_recipients(database: Database, *accounts: int) -> None:
     async with database.transaction() as db:
         for account in accounts:
-            await db.execute("INSERT INTO sealing_key VALUES ($1, 'k')", account)
+            await db.execute("INSERT INTO recipient VALUES ($1, 1, 'k')", account)
 
 
 @pytest.mark.parametrize(("service", "table"), sorted(set(GROWING)))
@@ -86,24 +86,24 @@ async def test_neither_role_changes_tables(service: str, open_database: OpenData
 @pytest.fixture
 async def two_accounts(open_database: OpenDatabase) -> Database:
     database = await open_database(NOTIFICATION)
-    await add_keys(database, 1, 2)
+    await add_recipients(database, 1, 2)
     return database
 
 
 async def test_on_behalf_of_an_account_another_ones_rows_do_not_exist(two_accounts: Database) -> None:
     for account_id, seen in ((1, [1]), (2, [2]), (3, []), (None, [1, 2])):
         async with two_accounts.read(account_id) as db:
-            rows = await db.fetch("SELECT account_id FROM sealing_key ORDER BY 1")
+            rows = await db.fetch("SELECT account_id FROM recipient ORDER BY 1")
         assert [row["account_id"] for row in rows] == seen
 
 
 async def test_nor_can_they_be_written(two_accounts: Database) -> None:
-    await denied(two_accounts, "INSERT INTO sealing_key VALUES (3, 'k')", account_id=1)
-    await denied(two_accounts, "UPDATE sealing_key SET account_id = 3", account_id=1)
+    await denied(two_accounts, "INSERT INTO recipient VALUES (3, 1, 'k')", account_id=1)
+    await denied(two_accounts, "UPDATE recipient SET account_id = 3", account_id=1)
     async with two_accounts.transaction(account_id=1) as db:
-        assert await db.execute("UPDATE sealing_key SET wrapped_key = 'mine'") == "UPDATE 1"
+        assert await db.execute("UPDATE recipient SET mailbox = 'mine'") == "UPDATE 1"
     async with two_accounts.read() as db:
-        assert await db.fetchval("SELECT wrapped_key FROM sealing_key WHERE account_id = 2") == "k"
+        assert await db.fetchval("SELECT mailbox FROM recipient WHERE account_id = 2") == "k"
 
 
 async def test_a_connection_forgets_whom_it_served(two_accounts: Database) -> None:
@@ -111,7 +111,7 @@ async def test_a_connection_forgets_whom_it_served(two_accounts: Database) -> No
         pid = await db.fetchval("SELECT pg_backend_pid()")
     for _ in range(20):
         async with two_accounts.read() as db:
-            count, same = await db.fetchrow("SELECT count(*), pg_backend_pid() FROM sealing_key") or (0, 0)
+            count, same = await db.fetchrow("SELECT count(*), pg_backend_pid() FROM recipient") or (0, 0)
             assert count == 2
             if same == pid:
                 return
@@ -124,8 +124,8 @@ async def test_migrating_again_leaves_the_policies_as_they_are(databases: Databa
     for _ in range(2):
         assert await migrations.migrate(dsn, NOTIFICATION, now) == []
     database = await Database.open(dsn, roles_of(dsn.rpartition("/")[2]))
-    await add_keys(database, 1, 2)
+    await add_recipients(database, 1, 2)
     async with database.read(1) as db:
-        assert await db.fetchval("SELECT count(*) FROM sealing_key") == 1
+        assert await db.fetchval("SELECT count(*) FROM recipient") == 1
     await database.close()
     await databases.drop(dsn)

@@ -161,13 +161,13 @@ async def test_row_level_security_holds_for_everybody_and_owners_see_all_by_thei
         assert unforced == []
         await admin.close()
     owner = await connect(owners(ready, "notification"))
-    await owner.execute("INSERT INTO sealing_key VALUES (1, 'k'), (2, 'k') ON CONFLICT DO NOTHING")
-    assert await owner.fetchval("SELECT count(*) FROM sealing_key") == 2
-    assert await owner.execute("UPDATE sealing_key SET wrapped_key = 'k'") == "UPDATE 2"
+    await owner.execute("INSERT INTO recipient VALUES (1, 1, 'k'), (2, 1, 'k') ON CONFLICT DO NOTHING")
+    assert await owner.fetchval("SELECT count(*) FROM recipient") == 2
+    assert await owner.execute("UPDATE recipient SET mailbox = 'k'") == "UPDATE 2"
     await owner.close()
     opened = await Database.open(the_services(ready, "notification"), roles_of(database("notification")), 1)
     async with opened.read(account_id=1) as db:
-        assert await db.fetchval("SELECT count(*) FROM sealing_key") == 1
+        assert await db.fetchval("SELECT count(*) FROM recipient") == 1
     await opened.close()
 
 

@@ -37,6 +37,7 @@ PRODUCTION = {
     "MAIL_FROM": "invoices@acme.example",
     "DOCUMENTS_URL": "s3://invoices",
     "SEALING_KEY": "DvC2L1DLfNlpb6vl3a+2lBxqvB8nK2XpKPZ8q5YwyrM=",
+    "PARKING_KEY": "5ZW0uYLqk0qFm3xWb2tN0eJ8rT1vCz7hQyKpD4sGf9A=",
 }
 WRONG = [
     ("DATABASE_URL", "postgresql://kaipiao:local-only@db.example/kaipiao"),
@@ -61,6 +62,8 @@ WRONG = [
     ("DOCUMENTS_URL", "file:///tmp/elsewhere"),
     ("DOCUMENTS_URL", "file:///dev/shm"),
     ("SEALING_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="),
+    ("SEALING_KEY", "DvC2L1DLfNlpb6vl3a+2lBxqvB8nK2XpKPZ8q5YwyrM=,QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="),
+    ("PARKING_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="),
 ]
 
 
@@ -98,6 +101,15 @@ def test_each_local_default_is_refused_also_when_it_is_said(monkeypatch: pytest.
         made(monkeypatch, **{name.upper(): text})
 
 
+@pytest.mark.parametrize("name", ["sealing_key", "parking_key"])
+def test_a_published_key_is_refused_also_as_one_of_several(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    published = Settings.model_fields[name].default.get_secret_value()
+    own = PRODUCTION[name.upper()]
+    made(monkeypatch, **{name.upper(): f"{own},{own}"})
+    with pytest.raises(ValidationError, match=f"{name.upper()}: it has its default for local runs"):
+        made(monkeypatch, **{name.upper(): f"{own}, {published}"})
+
+
 def test_every_default_that_names_this_machine_or_a_secret_is_one_of_them() -> None:
     suspicious = {
         name
@@ -112,7 +124,7 @@ def _text(default: object) -> str:
     return default.get_secret_value() if isinstance(default, SecretStr) else str(default)
 
 
-@pytest.mark.parametrize("key", ["bm90IDMyIGJ5dGVz", "no base64 at all", ""])
+@pytest.mark.parametrize("key", ["bm90IDMyIGJ5dGVz", "no base64 at all", "", f"{PRODUCTION['SEALING_KEY']},"])
 def test_a_sealing_key_that_is_none_is_refused_everywhere(key: str) -> None:
     with pytest.raises(ValidationError, match="32 random bytes"):
         Settings(_env_file=None, sealing_key=SecretStr(key))

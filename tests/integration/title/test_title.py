@@ -5,12 +5,13 @@ from datetime import datetime
 
 import pytest
 
+from services.title.accounts.rules import WrappedKey
 from services.title.app import MIGRATIONS
 from services.title.registrations import handlers
 from services.title.titles.rules import INDIVIDUAL
 from shared.contracts.accounts import AccountClosed, AccountRegistered, RegistrationChanged
 from shared.contracts.message import Message
-from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import AccountStatusChanged, RecipientChanged, TitleChanged
 from shared.domain.calendar import SHANGHAI
 from shared.runtime.database import Database
 from shared.runtime.sealing import Sealer
@@ -32,24 +33,28 @@ class Titles:
 
     async def registered(self, fact: AccountRegistered) -> Sequence[Message]:
         async with self.database.transaction() as db:
-            said = await handlers.account_registered(fact, db, NOW, new_key=SEALER.new_wrapped_key, seal=SEALER.seal)
+            said = await handlers.account_registered(fact, db, NOW, new_key=self.new_key, seal=SEALER.seal)
         return self._heard(said)
 
     async def changed(self, name: str) -> Sequence[Message]:
         registration = an_account(1, name=name, at=NOW).registration
         fact = RegistrationChanged(account_id=1, occurred_at=NOW, registration=registration)
         async with self.database.transaction() as db:
-            said = await handlers.registration_changed(fact, db, NOW, new_key=SEALER.new_wrapped_key, seal=SEALER.seal)
+            said = await handlers.registration_changed(fact, db, NOW, new_key=self.new_key, seal=SEALER.seal)
         return self._heard(said)
 
     async def closed(self) -> Sequence[Message]:
         fact = AccountClosed(account_id=1, occurred_at=NOW)
         async with self.database.transaction() as db:
-            return self._heard(await handlers.account_closed(fact, db, NOW, new_key=SEALER.new_wrapped_key))
+            return self._heard(await handlers.account_closed(fact, db, NOW))
 
     def _heard(self, said: Sequence[Message]) -> Sequence[Message]:
-        self.key = next((one.wrapped_key for one in said if isinstance(one, SealingKeyIssued)), self.key)
         return said
+
+    def new_key(self) -> WrappedKey:
+        """The first that is offered is the one that is kept."""
+        self.key = self.key or SEALER.new_wrapped_key()
+        return WrappedKey(self.key, SEALER.master_id)
 
     def names(self, said: Sequence[Message]) -> list[tuple[str, str]]:
         return [
@@ -62,9 +67,9 @@ async def titles(open_database: OpenDatabase) -> Titles:
     return Titles(await open_database(MIGRATIONS))
 
 
-async def test_a_registered_account_gets_its_key_first_then_title_recipient_and_status(titles: Titles) -> None:
+async def test_a_registered_account_is_told_with_title_recipient_and_status(titles: Titles) -> None:
     said = await titles.registered(an_account(1, at=NOW))
-    assert [type(one) for one in said] == [SealingKeyIssued, TitleChanged, RecipientChanged, AccountStatusChanged]
+    assert [type(one) for one in said] == [TitleChanged, RecipientChanged, AccountStatusChanged]
     assert titles.names(said) == [("active", "示例科技有限公司")]
     assert "示例" not in "".join(one.model_dump_json() for one in said)
 
@@ -74,10 +79,12 @@ async def test_a_natural_person_is_titled_with_one_word(titles: Titles) -> None:
     assert titles.names(said) == [("active", INDIVIDUAL)]
 
 
-async def test_the_same_registration_again_changes_no_title_and_issues_no_key(titles: Titles) -> None:
+async def test_the_same_registration_again_changes_no_title_and_makes_no_key(titles: Titles) -> None:
     await titles.registered(an_account(1, at=NOW))
     said = await titles.registered(an_account(1, at=NOW))
     assert [type(one) for one in said] == [RecipientChanged, AccountStatusChanged]
+    async with titles.database.read() as db:
+        assert await db.fetchval("SELECT count(*) FROM sealing_key") == 1
 
 
 async def test_a_changed_registration_replaces_the_active_title(titles: Titles) -> None:

@@ -24,6 +24,7 @@ STATUS = {
     **dict.fromkeys(("UNAUTHORIZED", "BAD_SIGNATURE"), 401),
     **dict.fromkeys(("ACCOUNT_CLOSED", "NO_INVOICE_PERMISSION"), 403),
     **dict.fromkeys(("NOT_FOUND", "NO_SUCH_SUBJECT"), 404),
+    "ACCOUNT_DATA_ERASED": 410,
     "ADDRESS_TOO_LONG": 414,
     "THROTTLED": 429,
     **dict.fromkeys(("NOTHING_SELECTED", "BAD_AS_OF", "BAD_CURSOR"), 422),

@@ -51,7 +51,6 @@ PART = ClaimedPart(
     text=None,
     title={},
     remark="",
-    wrapped_key=None,
     traceparent=None,
 )
 ISSUED = Issued("1" * 20, NOW, 106, 100, 6, "qr", specimen=True)

@@ -37,7 +37,6 @@ DUE = DueNotice(
     claimed_at=CLAIMED,
     traceparent=None,
     address=None,
-    wrapped_key=None,
 )
 NOTICE = Notice(1, 7, "sms", "invoice_issued", 5, "pending", None)
 

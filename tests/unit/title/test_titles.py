@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.title.accounts.rules import Account, key_issued, status_changed
+from services.title.accounts.rules import Account, status_changed, status_registered
 from services.title.recipients.rules import recipient_changed
 from services.title.titles.rules import (
     INDIVIDUAL,
@@ -19,7 +19,7 @@ from services.title.titles.rules import (
     titles_changed,
 )
 from shared.contracts.accounts import AccountRegistered, Registration, RegistrationChanged
-from shared.contracts.titles import AccountStatusChanged, RecipientChanged, SealingKeyIssued, TitleChanged
+from shared.contracts.titles import AccountStatusChanged, RecipientChanged, TitleChanged
 
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 CODE = "91330106673959654P"
@@ -30,7 +30,7 @@ FULL = {
     "bank_name": "招商银行",
     "bank_account": "62220001",
 }
-OPEN = Account(1, "open", 4, "key", NOW)
+OPEN = Account(1, "open", 4, NOW, None, "key")
 
 
 def seal(wrapped_key: str, text: str, about: str) -> str:
@@ -106,9 +106,18 @@ def test_a_registration_that_says_the_same_changes_nothing() -> None:
     assert follow_registration(OPEN, [replace(COMPLETE, phone="0571-2")], fact) != NO_CHANGE
 
 
-def test_a_new_account_gets_its_key_and_an_old_one_does_not() -> None:
-    assert key_issued(replace(OPEN, version=1)) == [SealingKeyIssued(account_id=1, wrapped_key="key")]
-    assert key_issued(OPEN) == []
+def test_of_an_erased_account_nothing_is_told_until_it_registers_anew() -> None:
+    erased = replace(OPEN, erased_at=NOW)
+    assert (erased.erased, replace(erased, registered_at=NOW + timedelta(seconds=1)).erased) == (True, False)
+    assert (status_registered(erased), status_registered(OPEN)) == ([], status_changed(OPEN))
+    assert (
+        follow_registration(
+            erased,
+            [],
+            RegistrationChanged(account_id=1, occurred_at=NOW - timedelta(days=1), registration=registration()),
+        )
+        == NO_CHANGE
+    )
 
 
 def test_a_title_is_told_in_full_sealed_with_the_key_of_its_account() -> None:
@@ -137,7 +146,7 @@ def test_a_recipient_is_told_sealed_or_not_at_all() -> None:
 
 @pytest.mark.parametrize("status", ["open", "closed"])
 def test_the_status_is_told_with_its_version(status: str) -> None:
-    account = Account(1, status, 9, "key", None)
+    account = Account(1, status, 9, None, None, "key")
     (told,) = status_changed(account)
     assert isinstance(told, AccountStatusChanged)
     assert (told.status, told.version) == (status, 9)

@@ -1,4 +1,4 @@
-"""Where an owner can be reached: a list of addresses, or a name that has several. Who did not answer lately is asked last."""
+"""Where a service can be reached: a list of addresses, or a name that has several. Who did not answer lately is asked last."""
 
 import asyncio
 import contextlib
