@@ -146,7 +146,7 @@ class FlowWorld:
             title(SETTINGS),
             ledger(SETTINGS),
             invoicing(SETTINGS, self.platforms, faces, objects, self.keys),  # type: ignore[arg-type]
-            notification(settings, self.mailbox, self.phones, objects, self.keys),
+            notification(SETTINGS, self.mailbox, self.phones, objects, self.keys),
         ):
             await self.stage.add(service, databases, kind)
         return self
