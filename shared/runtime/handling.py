@@ -28,7 +28,7 @@ from shared.runtime.envelope import Envelope, Unreadable, meaning_of
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
 from shared.runtime.parking import Parking
-from shared.runtime.transport import Assigned, NotDone, Partition, Record
+from shared.runtime.transport import Assigned, LogDiffers, NotDone, Partition, Record
 
 ATTEMPTS_MAX = 5
 RETRY_SECONDS, RETRY_TRIES_MAX = 60.0, 100
@@ -396,7 +396,3 @@ class Consumer:
 
 def _pause_seconds(attempt: int) -> float:
     return min(PAUSE_FIRST_SECONDS * 2.0**attempt, PAUSE_MAX_SECONDS)
-
-
-class LogDiffers(Exception):  # noqa: N818
-    """The log does not have the place where we stand. Somebody must look before anything is read."""

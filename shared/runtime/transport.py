@@ -69,6 +69,10 @@ def name_text(name: bytes) -> str:
     return name.decode(errors="surrogateescape")
 
 
+class LogDiffers(Exception):  # noqa: N818
+    """The log does not have the place where we stand. Somebody must look before anything is read."""
+
+
 class NotDone(Exception):  # noqa: N818 - an outcome of a batch, not a defect
     """The batch did not commit and must come again: the database is away, or time ran out."""
 

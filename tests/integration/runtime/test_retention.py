@@ -11,10 +11,9 @@ from shared.contracts.message import Unacceptable
 from shared.runtime import migrations, parked, retention
 from shared.runtime.database import create_database
 from shared.runtime.dsn import with_database
-from shared.runtime.handling import LogDiffers
 from shared.runtime.retention import ROUND_SECONDS, SOON_SECONDS, Kept, Retention, sweep, sweep_once
 from shared.runtime.roles import roles_of
-from shared.runtime.transport import Assigned, Record
+from shared.runtime.transport import Assigned, LogDiffers, Record
 from shared.runtime.watchdog import Watchdog
 from tests.support.counting import COMMANDS, NOW, Counting, Stand
 from tests.support.databases import Databases
