@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.cli import api_keys, clock, ledger, parked, status
+from deploy.cli import api_keys, clock, ids, ledger, parked, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -13,5 +13,6 @@ app = typer.Typer(
 app.add_typer(parked.app, name="parked")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(clock.app, name="clock")
+app.add_typer(ids.app, name="ids")
 app.add_typer(api_keys.app, name="api-keys")
 app.command("status")(status.status)

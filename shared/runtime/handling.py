@@ -27,6 +27,7 @@ from shared.runtime.entries import Entry, Reader, sorted_out, tallies, told
 from shared.runtime.envelope import Envelope, Unreadable, meaning_of
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
+from shared.runtime.places import Places
 from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
 ATTEMPTS_MAX = 5
@@ -69,6 +70,7 @@ class Consumer:
         self._database = database
         self._outbox = outbox
         self._clock = clock
+        self.places = Places(name)
         self._owed: set[tuple[Partition, int]] = set()
         self._repeats: dict[Partition, int] = {}
         self._parks_in_a_row = 0
@@ -87,6 +89,7 @@ class Consumer:
         async with self._database.read() as db:
             stored = await store.stored_offsets(db, self.name)
             self._parks_in_a_row = await store.parks_in_a_row(db, self.name)
+        self.places.begin({part.partition: stored[part.partition] for part in assigned if part.partition in stored})
         for part in assigned:
             if not part.start <= (at := stored.get(part.partition, part.start)) <= part.end:
                 raise LogDiffers(
@@ -94,6 +97,13 @@ class Consumer:
                     "either records were deleted before they were read, or the topic was made anew"
                 )
         return {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
+
+    async def look_back(self) -> None:
+        """Also where nothing new arrives it is noticed that the database went back."""
+        known = self.places.known
+        async with self._database.read() as db:
+            stored = await store.stored_offsets(db, self.name)
+        self.places.check(known, stored)
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         try:
@@ -188,12 +198,15 @@ class Consumer:
                 answers = await handle(db, entries)
                 answers += await self._parked(db, entries)
                 await self._outbox.write(db, answers, traceparent)
-                await store.move_offsets(db, self.name, list(tallies(entries)))
+                moved, known = list(tallies(entries)), self.places.known
+                before = await store.move_offsets(db, self.name, moved)
+                self.places.check({one.partition: known.get(one.partition, 0) for one in moved}, before)
                 effective = self._parks_in_a_row > 0 and any(entry.outcome == "applied" for entry in entries)
                 if effective:
                     await store.end_row_of_parks(db, self.name)
         if effective:
             self._parks_in_a_row = 0
+        self.places.committed(moved)
         self._outbox.committed()
         for entry in entries:
             RECORDS.labels(self.name, entry.outcome).inc()
@@ -249,6 +262,8 @@ class Consumer:
     async def _one(self, entry: Entry) -> None:
         try:
             await self._apply([entry])
+        except NotDone:
+            raise
         except Exception as error:  # noqa: BLE001
             name = blame.name_of(error)
             log.warning("message_failed", consumer=self.name, offset=entry.record.offset, error=name)

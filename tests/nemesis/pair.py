@@ -6,6 +6,7 @@ Only while a standby streams does a synchronous primary wait for it.
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,7 @@ from tests.nemesis.proxy import Proxies, Proxy
 from tests.support.servers import MEMORY_BYTES_MIN, PostgresServer
 
 STANDBY = "standby"
+Prepared = Callable[[PostgresServer], Awaitable[None]]
 PROMOTION_SECONDS, STREAMING_SECONDS, START_SECONDS = 30, 60.0, 60.0
 
 
@@ -85,11 +87,13 @@ class Pair:
 
         await eventually("standby that has caught up", has_it, STREAMING_SECONDS)
 
-    async def promote(self) -> None:
-        """The primary dies at once, and whoever comes back to the address comes to the standby."""
+    async def promote(self, prepared: Prepared | None = None) -> None:
+        """The primary dies at once, and whoever comes back to the address comes to the standby. `prepared`: what is done to it before."""
         self.proxies.tell(self.clients.cut)
         self.primary.kill()
         await self.ask(self.standby, f"SELECT pg_promote(true, {PROMOTION_SECONDS})")
+        if prepared is not None:
+            await prepared(self.standby)
         self.primary, self.standby = self.standby, self.primary
         self.promotions += 1
         for proxy in (self.clients, self.replication):

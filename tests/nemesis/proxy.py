@@ -113,8 +113,8 @@ class Proxy:
             if self._is_cut or writer.transport.is_closing():
                 return
             await asyncio.gather(self._ask(link, reader, back), self._answer(link, there, writer))
-        except OSError:
-            pass  # one side is gone, and so the other goes
+        except (OSError, RuntimeError):
+            pass  # one side is gone (uvloop says so in its own way), and so the other goes
         finally:
             link.end()
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from deploy.local import folders, keys, options, plan, process
 from deploy.local.ports import Ports
 from deploy.local.process import Child
 from deploy.local.stack import BACKOFF_FIRST_SECONDS, BACKOFF_MOST_SECONDS, CALM_SECONDS
-from tests.live.stack import CHECKOUT, OUTSIDE, LiveStack, answers
+from tests.live.stack import CHECKOUT, OUTSIDE, REST_SECONDS, LiveStack, answers
 from tests.nemesis.brokers import Brokers
 from tests.nemesis.pair import STANDBY, Pair, launch_again
 from tests.nemesis.proxy import Proxies
@@ -47,6 +48,8 @@ class NemesisStack(LiveStack):
     """Programs that stay down until their fault has been healed."""
     small_disk: Path | None = None
     """Where the primary's data lie, if that can be filled."""
+    may_be_lost: frozenset[str] = frozenset()
+    """Invariants that nobody waits for: what was lost stays lost."""
     ended: list[str] = field(default_factory=list)
     """What ended by itself, with its status; the supervisor started it again."""
     tended: dict[str, Tended] = field(default_factory=dict)
@@ -147,6 +150,14 @@ class NemesisStack(LiveStack):
         await self.ready()
 
     # what is asked of it at the end
+
+    async def verified(self, but: Set[str] = frozenset()) -> None:
+        """As before, and what may be lost is told too."""
+        deadline = time.monotonic() + REST_SECONDS
+        while (found := await self.violated()).keys() != but:
+            assert not found.keys() <= self.may_be_lost | but, found
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(LOOK_SECONDS)  # between two looks
 
     async def healthy(self) -> None:
         """Every replica says that nothing stands still."""

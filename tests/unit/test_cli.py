@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import ledger, routes, status
+from deploy.cli import ids, ledger, routes, status
 from deploy.cli.app import app
 
 COMMANDS = (
@@ -26,6 +26,7 @@ COMMANDS = (
     ("clock", "advance", "0.5"),
     ("api-keys", "create", "1", "name"),
     ("ledger", "rebuild", "--check"),
+    ("ids", "skip"),
 )
 
 
@@ -36,6 +37,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(status, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(ledger, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(ids, "CONNECT_SECONDS", 0.2)
 
 
 def test_the_list_of_commands_is_complete() -> None:
