@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 import time
 from collections import Counter
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--seed", type=int)
     asked = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of our own clients; that brokers are away is meant
     return run(range(1, asked.seeds + 1) if asked.seed is None else [asked.seed])
 
 

@@ -17,7 +17,7 @@ from tests.live.soak import Soak
 from tests.nemesis.stack import NemesisStack
 
 ACCOUNTS = range(901, 905)
-BACKLOG_ORDERS, BACKLOG_REQUESTS, AT_ONCE = 1000, 60, 8
+BACKLOG_ORDERS, SENT_TOGETHER, BACKLOG_REQUESTS, AT_ONCE = 1000, 50, 60, 8
 SENT = ("OrderPaid", "BillSettled", "RefundSettled")
 LOST = "lost with the standby: "
 
@@ -53,8 +53,8 @@ class Load(Soak):
         """Facts that wait for the database, or requests whose commands wait for Kafka."""
         feed = self.feeds[-1]
         if of == "database":
-            for _ in range(BACKLOG_ORDERS):
-                await feed.send(feed.document())
+            for _ in range(BACKLOG_ORDERS // SENT_TOGETHER):
+                await asyncio.gather(*(feed.send(feed.document()) for _ in range(SENT_TOGETHER)))
             return
         gate = asyncio.Semaphore(AT_ONCE)
 
@@ -80,17 +80,21 @@ class Load(Soak):
 
     async def _heal(self) -> None:
         """Everything is as it was, and everybody says so, without anybody having been restarted by hand."""
-        for what in (self.nemesis.ready, self.nemesis.healthy):
-            try:
-                await what()
-            except Expectation as error:
-                self.notes.failures.append(f"not at rest: {error}")
+        for wish in (self.nemesis.ready, self.nemesis.healthy):
+            await self._note(wish)
         self.say("healed, and everybody is well")
 
     async def _compare(self) -> None:
         self.say("at rest")
         await super()._compare()
         self.say("compared")
+        await self._note(self.nemesis.healthy)
+
+    async def _note(self, wish: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await wish()
+        except Expectation as error:
+            self.notes.failures.append(f"not at rest: {error}")
 
     async def _buy(self, actor: Actor, stories: Sequence[Act]) -> None:
         if not self.loses:
