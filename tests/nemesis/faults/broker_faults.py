@@ -2,12 +2,16 @@
 
 import asyncio
 
+from aiokafka.admin import AIOKafkaAdminClient
+
 from deploy.demo.client import eventually
+from deploy.verify.world import TOPICS
 from tests.nemesis.faults.fault import Fault
 from tests.nemesis.proxy import Proxy
 from tests.nemesis.stack import NemesisStack
 
 TAKES_PART_SECONDS = 90.0
+IN_SYNC_MIN = 2
 
 
 class Apart(Fault):
@@ -39,8 +43,19 @@ class BelowMinimum(Fault):
     async def heal(self) -> str:
         if self.how["how"] == "kill":
             return await started(self, *self.how["brokers"])
+        alone = await self._partitions_below()
         self.tell(self.stack.brokers.copying(self.how["brokers"]), "pass_on")
-        return "they copy again"
+        return f"they copy again; {alone} partitions had been below their minimum"
+
+    async def _partitions_below(self) -> int:
+        """As the controllers say, who are not cut off. How many there are depends on what was written meanwhile."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.stack.brokers.bootstrap)
+        await admin.start()
+        try:
+            described = await admin.describe_topics(list(TOPICS))
+        finally:
+            await admin.close()
+        return sum(len(part["isr"]) < IN_SYNC_MIN for topic in described for part in topic["partitions"])
 
 
 class Slow(Fault):
