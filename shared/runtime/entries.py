@@ -41,6 +41,11 @@ class Entry:
         self.envelope, self.message = why, None
 
 
+def seem_early(entries: Sequence[Entry]) -> bool:
+    """Facts that have not happened yet, or our clock is slow."""
+    return any(isinstance(one.envelope, Unreadable) and one.envelope.redrive_from is not None for one in entries)
+
+
 class Reader:
     """What the records of a topic mean to one consumer. `for_others`: types of upstream's that nobody here needs to know."""
 
@@ -59,6 +64,10 @@ class Reader:
         except Exception as error:  # noqa: BLE001
             seen, message = Unreadable("UNREADABLE", f"understanding it fails with {type(error).__name__}"), None
         return Entry(record, seen, message, received_at)
+
+    def judged_again(self, entries: Sequence[Entry], at: datetime) -> list[Entry]:
+        """By another clock than ours, if that is later."""
+        return [self.entry(one.record, one.received_at, max(one.received_at, at)) for one in entries]
 
     def _understood(self, record: Record, judged_at: datetime) -> tuple[Envelope | Unreadable, Message | None]:
         seen = envelope.read(record)

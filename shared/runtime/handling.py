@@ -23,7 +23,7 @@ from shared.runtime import blame, facts, store, tracing
 from shared.runtime.about import About, about, plain
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
-from shared.runtime.entries import Entry, Reader, sorted_out, tallies, told
+from shared.runtime.entries import Entry, Reader, seem_early, sorted_out, tallies, told
 from shared.runtime.envelope import Envelope, Unreadable, meaning_of
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
@@ -182,6 +182,9 @@ class Consumer:
             start = begun[record.partition]
             received_at = start.received_at if record.offset <= start.received_through else now
             entries.append(self._reader.entry(record, received_at, received_at))
+        if seem_early(entries):
+            async with self._database.read() as db:  # the clock that all share has the last word
+                entries = self._reader.judged_again(entries, await self._clock.lease_time(db) + self._clock.offset)
         for partition, start in begun.items():
             self._came_again(partition, start.tries - 1)
         return entries, any(start.tries > 1 for start in begun.values())

@@ -29,8 +29,7 @@ from tests.nemesis.faults.fault import Fault
 CUT_OR_HANG = ("cut", "hang")
 PROCESSES = ("title", "ledger", "ledger-2", "invoicing", "invoicing-2", "notification-2", "gateway")
 WITH_RELAY = ("ledger", "invoicing", "title")
-CLOCK_STEPS_SECONDS = (-240, -5, 5, 240, 3600)
-"""Whose clock is more than five minutes slow parks facts of now as `FROM_THE_FUTURE`, and operators redrive them: `docs/operations.md`."""
+CLOCK_STEPS_SECONDS = (-3600, -240, -5, 5, 240, 3600)
 OUTAGE_SECONDS = 60.0
 
 
