@@ -30,7 +30,7 @@ class Load(Soak):
 
     first: tuple[Act, ...] = ()
     customers_of_hot = 3
-    stories_min = 1
+    stories_min, rest_seconds = 1, 20.0
 
     def __init__(
         self, stack: NemesisStack, seed: int, play: Play, say: Say, loses: bool = False, accounts: range = ACCOUNTS

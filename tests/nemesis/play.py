@@ -76,6 +76,7 @@ async def played(stack: NemesisStack, schedule: Schedule, say: Say, accounts: ra
     loses = not schedule.synchronous
     stack.may_be_lost = LOST_BY_CHECK if loses else frozenset()
     load = Load(stack, schedule.seed, player.play, say, loses, accounts)
+    load.shared.patience_seconds += sum(KINDS[step.kind].plays.lasts(step.seconds) for step in schedule.steps)
     tending = asyncio.create_task(stack.tend())
     try:
         await load.run()

@@ -16,7 +16,8 @@ class Fault(ABC):
     def __init__(self, stack: NemesisStack, how: dict[str, Any], backlog: Backlog) -> None:
         self.stack, self.how, self.backlog = stack, how, backlog
 
-    def lasts(self, seconds: float) -> float:
+    @staticmethod
+    def lasts(seconds: float) -> float:
         return seconds
 
     @abstractmethod
