@@ -11,7 +11,7 @@ SEEDS ?= 100
 SECONDS ?= 600
 CASES ?= 1000
 
-.PHONY: help run test check examples bench fuzz simulate soak verify schema status stop clean-data lock python stack
+.PHONY: help run test check examples bench fuzz simulate soak nemesis verify schema status stop clean-data lock python stack
 
 help: ## what can be typed
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ simulate: python ## seeded simulation (SEEDS=100, or one SEED=7)
 
 soak: stack ## the ledger under everything at once, services killed, books closed (SECONDS=600)
 	@exec $(PYTHON) -m tests.live --seconds $(SECONDS)
+
+nemesis: stack ## schedules of faults on three brokers, a PostgreSQL pair and two replicas (SEEDS=20, or one SEED=7; OLD=commit)
+	@exec $(PYTHON) -m tests.nemesis $(if $(SEED),--seed $(SEED),$(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)))
 
 verify: python ## invariants of the running stack
 	@exec $(PYTHON) -m deploy.verify

@@ -59,6 +59,8 @@ class PostgresSettings:
     shared_buffers: str = "64MB"
     max_wal_size: str = "512MB"
     secure: Secure | None = None
+    replicated: bool = False
+    """Whether standbys may follow it."""
 
     @property
     def dsn(self) -> str:
@@ -123,9 +125,9 @@ def _init(settings: PostgresSettings, using: PostgresPrograms) -> None:
     argv += ["--auth=trust", "--no-sync"] if settings.password is None else ["--auth=scram-sha-256"]
     argv += ["--pwfile", str(secret)]
     try:
-        _once(argv, account, settings.log)
+        once(argv, account, settings.log)
         single = [str(using.bin / "postgres"), "--single", "-D", str(fresh), "-c", "fsync=off", "postgres"]
-        _once(single, account, settings.log, f"CREATE DATABASE {DATABASE}\n")
+        once(single, account, settings.log, f"CREATE DATABASE {DATABASE}\n")
     finally:
         secret.unlink()
     fresh.rename(settings.folder)
@@ -159,6 +161,8 @@ def command(settings: PostgresSettings, using: PostgresPrograms) -> Command:
         "log_checkpoints": "off",
         "checkpoint_timeout": "15min",
     }
+    if settings.replicated:
+        options |= {"wal_level": "replica", "max_wal_senders": "8"}
     if using.major >= 18:
         # No worker processes for reading: the files lie in the page cache of this machine.
         options["io_method"] = "sync"
@@ -267,7 +271,7 @@ def _refuse_other_major(folder: Path, using: PostgresPrograms) -> None:
         raise CannotStartError(message)
 
 
-def _once(argv: list[str], account: tuple[int, int] | None, log: Path, typed: str = "") -> None:
+def once(argv: list[str], account: tuple[int, int] | None, log: Path, typed: str = "") -> None:
     uid, gid = account or (None, None)
     folders.make(log.parent)
     try:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from asyncpg import Connection
@@ -44,6 +45,21 @@ class Clock:
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class SteppedClock(Clock):
+    """A wall clock that is wrong by as many seconds as a file says, which may change at any moment: for tests of what that does."""
+
+    def __init__(self, wrong_by: Path) -> None:
+        super().__init__()
+        self._wrong_by = wrong_by
+
+    def real(self) -> datetime:
+        try:
+            seconds = float(self._wrong_by.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            seconds = 0.0
+        return super().real() + timedelta(seconds=seconds)
 
 
 class VirtualClock(Clock):

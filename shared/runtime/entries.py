@@ -16,6 +16,11 @@ from shared.runtime.envelope import ATTRIBUTE_MAX, Envelope, Unreadable
 from shared.runtime.store import Tally
 from shared.runtime.transport import Partition, Record
 
+CONFLICT = "an event with the same source and id and other content took effect before; send a new id"
+FORGOTTEN = "it is older than the inbox, so nobody knows whether it took effect; look, then redrive or dismiss it"
+NOT_NEW = {True: None, False: Unreadable("CONTENT_CONFLICT", CONFLICT), None: Unreadable("FORGOTTEN", FORGOTTEN)}
+"""What is to be said of an event that is not new, by whether the one before said the same."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -42,6 +47,11 @@ class Entry:
         self.envelope, self.message = why, None
 
 
+def seem_early(entries: Sequence[Entry]) -> bool:
+    """Facts that have not happened yet, or our clock is slow."""
+    return any(isinstance(one.envelope, Unreadable) and one.envelope.redrive_from is not None for one in entries)
+
+
 class Reader:
     """What the records of a topic mean to one consumer. `for_others`: types of upstream's that nobody here needs to know."""
 
@@ -60,6 +70,10 @@ class Reader:
         except Exception as error:  # noqa: BLE001
             seen, message = Unreadable("UNREADABLE", f"understanding it fails with {type(error).__name__}"), None
         return Entry(record, seen, message, received_at)
+
+    def judged_again(self, entries: Sequence[Entry], at: datetime) -> list[Entry]:
+        """By another clock than ours, if that is later."""
+        return [self.entry(one.record, one.received_at, max(one.received_at, at)) for one in entries]
 
     def _understood(self, record: Record, judged_at: datetime) -> tuple[Envelope | Unreadable, Message | None]:
         seen = envelope.read(record)

@@ -23,12 +23,13 @@ from shared.runtime import blame, facts, store, tracing
 from shared.runtime.about import About, about, plain
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
-from shared.runtime.entries import Entry, Reader, sorted_out, tallies, told
+from shared.runtime.entries import NOT_NEW, Entry, Reader, seem_early, sorted_out, tallies, told
 from shared.runtime.envelope import Envelope, Unreadable, meaning_of
 from shared.runtime.metrics import PARKED_RECORDS, RECORDS, REPEATS
 from shared.runtime.outbox import Outbox
 from shared.runtime.parking import Parking
-from shared.runtime.transport import Assigned, LogDiffers, NotDone, Partition, Record
+from shared.runtime.places import Places, starts
+from shared.runtime.transport import Assigned, NotDone, Partition, Record
 
 ATTEMPTS_MAX = 5
 RETRY_SECONDS, RETRY_TRIES_MAX = 60.0, 100
@@ -38,10 +39,6 @@ CAREFUL_SECONDS = 120.0
 PARKS_IN_A_ROW_MAX = 10
 """Records parked after five attempts with none between that took effect: then it is not the records."""
 EXHAUSTED = "ATTEMPTS_EXHAUSTED"
-CONFLICT = "an event with the same source and id and other content took effect before; send a new id"
-FORGOTTEN = "it is older than the inbox, so nobody knows whether it took effect; look, then redrive or dismiss it"
-NOT_NEW = {True: None, False: Unreadable("CONTENT_CONFLICT", CONFLICT), None: Unreadable("FORGOTTEN", FORGOTTEN)}
-"""What is to be said of an event that is not new, by whether the one before said the same."""
 
 Handler = Callable[[Any, Connection, datetime], Awaitable[Sequence[Message | Park]]]
 BatchHandler = Callable[[list[Any], Connection, datetime], Awaitable[Sequence[Message | Park]]]
@@ -76,6 +73,7 @@ class Consumer:
         self._outbox = outbox
         self._clock = clock
         self._parking = parking
+        self.places = Places(name)
         self._owed: set[tuple[Partition, int]] = set()
         self._repeats: dict[Partition, int] = {}
         self._parks_in_a_row = 0
@@ -94,20 +92,15 @@ class Consumer:
         async with self._database.read() as db:
             stored, forgotten = await store.stored_offsets(db, self.name), await store.forgotten(db, self.name)
             self._parks_in_a_row = await store.parks_in_a_row(db, self.name)
-        for part in assigned:
-            if not part.start <= (at := stored.get(part.partition, part.start)) <= part.end:
-                raise LogDiffers(
-                    f"{self.name} stands at {at} of {part.partition}, which goes from {part.start} to {part.end}: "
-                    "either records were deleted before they were read, or the topic was made anew"
-                )
-        starts = {part.partition: min(stored.get(part.partition, 0), part.committed or 0) for part in assigned}
-        for part in assigned:
-            if max(starts[part.partition], part.start) <= (through := forgotten.get(part.partition, -1)):
-                raise LogDiffers(
-                    f"{self.name} would read {part.partition} again from {starts[part.partition]}, and what took effect up to "
-                    f"{through} is forgotten: either Kafka keeps records for longer than INBOX_DAYS, or the topic was made anew"
-                )
-        return starts
+        self.places.begin({part.partition: stored[part.partition] for part in assigned if part.partition in stored})
+        return starts(self.name, assigned, stored, forgotten)
+
+    async def look_back(self) -> None:
+        """Also where nothing new arrives it is noticed that the database went back."""
+        known = self.places.known
+        async with self._database.read() as db:
+            stored = await store.stored_offsets(db, self.name)
+        self.places.check(known, stored)
 
     async def on_batch(self, records: Sequence[Record]) -> None:
         try:
@@ -192,6 +185,9 @@ class Consumer:
             start = begun[record.partition]
             received_at = start.received_at if record.offset <= start.received_through else now
             entries.append(self._reader.entry(record, received_at, received_at))
+        if seem_early(entries):
+            async with self._database.read() as db:  # the clock that all share has the last word
+                entries = self._reader.judged_again(entries, await self._clock.lease_time(db) + self._clock.offset)
         for partition, start in begun.items():
             self._came_again(partition, start.tries - 1)
         return entries, any(start.tries > 1 for start in begun.values())
@@ -208,12 +204,15 @@ class Consumer:
                 answers = await handle(db, entries)
                 answers += await self._parked(db, entries)
                 await self._outbox.write(db, answers, traceparent)
-                await store.move_offsets(db, self.name, list(tallies(entries)))
+                moved, known = list(tallies(entries)), self.places.known
+                before = await store.move_offsets(db, self.name, moved)
+                self.places.check({one.partition: known.get(one.partition, 0) for one in moved}, before)
                 effective = self._parks_in_a_row > 0 and any(entry.outcome == "applied" for entry in entries)
                 if effective:
                     await store.end_row_of_parks(db, self.name)
         if effective:
             self._parks_in_a_row = 0
+        self.places.committed(moved)
         self._outbox.committed()
         for entry in entries:
             RECORDS.labels(self.name, entry.outcome).inc()
@@ -269,6 +268,8 @@ class Consumer:
     async def _one(self, entry: Entry) -> None:
         try:
             await self._apply([entry])
+        except NotDone:
+            raise
         except Exception as error:  # noqa: BLE001
             name = blame.name_of(error)
             log.warning("message_failed", consumer=self.name, offset=entry.record.offset, error=name)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -19,7 +20,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from shared.runtime import health, heap, logs, migrations, retention, tracing
-from shared.runtime.clock import Clock, uuid7
+from shared.runtime.clock import Clock, SteppedClock, uuid7
 from shared.runtime.database import Database
 from shared.runtime.dsn import name_of
 from shared.runtime.kafka import KafkaTransport, declare_topics
@@ -98,7 +99,7 @@ async def _serve(service: Service, settings: Settings, stopping: Deadline) -> No
     logs.configure(service.name, replica, settings.log_level)
     logs.loop_errors(asyncio.get_running_loop())
     tracing.configure(service.name, replica, settings.otlp_endpoint)
-    clock = Clock()
+    clock = SteppedClock(Path(settings.wall_clock_file)) if settings.wall_clock_file else Clock()
     dsn, owner_dsn = settings.dsn(service.name), settings.migration_dsn(service.name)
     await migrations.migrate(owner_dsn, service.migrations)
     await declare_topics(settings)

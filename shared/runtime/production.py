@@ -50,7 +50,11 @@ def findings(settings: "Settings") -> list[str]:
     """What is wrong, a line each; nothing may be. A service that is named is asked for its own settings only."""
     own = settings.kaipiao_service if settings.kaipiao_service in NEEDS else ""
     found = {**dict(_databases(settings)), **dict(_outside(settings)), **dict(_secrets(settings))}
-    found |= {**dict(_topics(settings)), **dict(_defaults(settings))}  # a default says best what is wrong
+    found |= {
+        **dict(_for_tests(settings)),
+        **dict(_topics(settings)),
+        **dict(_defaults(settings)),
+    }  # a default says best what is wrong
     return [f"{name}: {text}" for name, text in sorted(found.items()) if not own or may_know(own, name)]
 
 
@@ -59,6 +63,11 @@ def _defaults(settings: "Settings") -> Iterator[tuple[str, str]]:
         default = type(settings).model_fields[name].default
         if getattr(settings, name) == default or (name in KEYS and _text(default) in _keys(settings, name)):
             yield name.upper(), f"it has its default for local runs, which production refuses; set it to {instead}"
+
+
+def _for_tests(settings: "Settings") -> Iterator[tuple[str, str]]:
+    if settings.wall_clock_file:
+        yield "WALL_CLOCK_FILE", "it is for tests, which step a clock by it; set it to nothing, or leave it out"
 
 
 def _secrets(settings: "Settings") -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ The process (`main.py`), the simulation and the tests all build the same `Runtim
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,14 @@ from shared.contracts.message import Message
 from shared.contracts.topics import TOPICS
 from shared.runtime import tracing
 from shared.runtime.clock import Clock, NewId
-from shared.runtime.database import Database, connect
+from shared.runtime.database import TRANSIENT_ERRORS, Database, connect
 from shared.runtime.handling import BatchHandler, Consumer, Handler
 from shared.runtime.outbox import Outbox, Relay, wait
 from shared.runtime.parking import Parking
 from shared.runtime.queues import QueueReader, Queues
 from shared.runtime.retention import Kept
 from shared.runtime.settings import LOCAL_PARKING_KEY
-from shared.runtime.transport import Transport
+from shared.runtime.transport import NotDone, Transport
 from shared.runtime.workers import AnyWorker, runner_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ I = TypeVar("I")  # noqa: E741 - the intent
 A = TypeVar("A")
 log = structlog.get_logger()
 REREAD_SECONDS = 0.25
+LOOK_BACK_SECONDS = 5.0
 STEP_ENDS_SECONDS, CANCELLED_ENDS_SECONDS = 4.0, 2.0
 CONSUMERS_END_SECONDS, RELAY_ENDS_SECONDS = 9.0, 5.5
 CLOSED_SECONDS, DATABASE_CLOSED_SECONDS = 2.0, 3.5
@@ -157,6 +159,7 @@ class Runtime:
         await self.transport.start()
         self.spawn(self.relay.run(self.outbox.waker()))
         self.spawn(QueueReader(self).run())
+        self.spawn(self._look_back())
         for runner in self.runners:
             for _ in range(runner.worker.concurrency):
                 self._working.append(asyncio.create_task(runner.run(self.outbox.waker())))
@@ -164,6 +167,18 @@ class Runtime:
     def spawn(self, work: "Any") -> None:  # noqa: ANN401 - a coroutine of any kind
         """Runs until the service stops; the watchdog ends the process if it ends before."""
         self._tasks.append(asyncio.create_task(work))
+
+    async def _look_back(self) -> None:
+        """For ever: is what was committed still there?"""
+        while True:
+            await asyncio.sleep(LOOK_BACK_SECONDS)
+            for consumer in self.consumers.values():
+                with contextlib.suppress(NotDone, *TRANSIENT_ERRORS):
+                    await consumer.look_back()
+
+    def went_back(self) -> str | None:
+        """The database has lost what this process committed; a new process begins at the place it has."""
+        return next((one.places.went_back for one in self.consumers.values() if one.places.went_back), None)
 
     def failed_task(self) -> BaseException | None:
         """A task that ended: none of them should."""

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
             description="test: business time is wall time plus what `kaipiao clock` says, for all processes together"
         ),
     ] = "system"
+    wall_clock_file: Annotated[
+        str,
+        Field(description="for tests: a file that says by how many seconds this process's wall clock is wrong"),
+    ] = ""
     replica: Annotated[
         str,
         Field(

@@ -161,18 +161,26 @@ async def seen_again(db: Connection, envelope: Envelope, at: datetime) -> bool |
     return None if digest is None else digest in (envelope.meaning, envelope.digest)
 
 
-async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) -> None:
-    await db.execute(
+async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) -> dict[Partition, int]:
+    """Returns where these partitions stood before, if anywhere."""
+    rows = await db.fetch(
         """
-        INSERT INTO runtime.consumer_offset AS o
-            (consumer, topic, "partition", next_offset, applied, duplicate, parked, skipped)
-        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
-            AS t (topic, part, next_offset, applied, duplicate, parked, skipped)
-        ORDER BY topic, part
-        ON CONFLICT (consumer, topic, "partition") DO UPDATE SET
-            next_offset = greatest(o.next_offset, excluded.next_offset), applied = o.applied + excluded.applied,
-            duplicate = o.duplicate + excluded.duplicate, parked = o.parked + excluded.parked,
-            skipped = o.skipped + excluded.skipped
+        WITH before AS (
+            SELECT o.topic, o."partition", o.next_offset FROM runtime.consumer_offset o
+            JOIN unnest($2::text[], $3::int[]) AS t (topic, part) ON o.topic = t.topic AND o."partition" = t.part
+            WHERE o.consumer = $1
+        ), moved AS (
+            INSERT INTO runtime.consumer_offset AS o
+                (consumer, topic, "partition", next_offset, applied, duplicate, parked, skipped)
+            SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[])
+                AS t (topic, part, next_offset, applied, duplicate, parked, skipped)
+            ORDER BY topic, part
+            ON CONFLICT (consumer, topic, "partition") DO UPDATE SET
+                next_offset = greatest(o.next_offset, excluded.next_offset), applied = o.applied + excluded.applied,
+                duplicate = o.duplicate + excluded.duplicate, parked = o.parked + excluded.parked,
+                skipped = o.skipped + excluded.skipped
+        )
+        SELECT topic, "partition", next_offset FROM before
         """,
         consumer,
         [tally.partition.topic for tally in tallies],
@@ -183,6 +191,7 @@ async def move_offsets(db: Connection, consumer: str, tallies: Sequence[Tally]) 
         [tally.parked for tally in tallies],
         [tally.skipped for tally in tallies],
     )
+    return {Partition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
 async def stored_offsets(db: Connection, consumer: str) -> dict[Partition, int]:

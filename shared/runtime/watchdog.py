@@ -63,6 +63,8 @@ class Watchdog:
         """Why a new process would do better. It asks nobody: what it goes by is in this process."""
         if (failed := self.runtime.failed_task()) is not None:
             return f"a task has ended: {type(failed).__name__}"
+        if (reason := self.runtime.went_back()) is not None:
+            return reason
         since = self.dependencies.possible_since()
         runtime = self.runtime
         reasons = (one.broken(since) for one in (runtime.transport, runtime.relay, *runtime.runners))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
@@ -19,8 +20,8 @@ from tests.live.stack import event
 SUBJECTS = ("ALIYUN_SERVICE", "ALIYUN_GOODS", "ALICOM_SERVICE")
 PAST_MONTHS, LARGE_MONTH, FAR_MONTH = ("202601", "202602", "202603"), "202512", "209901"
 LARGE_BILLS, LARGE_LINES = 3, 800
-PATIENCE_SECONDS, CANCEL_SECONDS = 120.0, 20.0
-REPEATS_MAX, CANCELS_MAX, PAGE = 600, 6, 200
+CANCEL_SECONDS = 20.0
+CANCELS_MAX, PAGE = 6, 200
 PASSING, UNDER_WAY = {503, 504}, ("reserving", "invoicing")
 CODES_OF_LEDGER = {code for code in Refusal if text_of(code).by == "ledger"}
 CODES = {*CODES_OF_LEDGER, "ALREADY_ISSUED", "NOT_CANCELLABLE", "NO_ACTIVE_TITLE", "RED_FORM_05"}
@@ -37,7 +38,8 @@ class Actor(Customer):
         self.numbered = 0
 
     async def answer(self, method: str, path: str, key: str = "", body: object = None) -> tuple[int, Any]:
-        for _ in range(REPEATS_MAX):
+        deadline = time.monotonic() + self.shared.patience_seconds
+        while time.monotonic() < deadline:
             with contextlib.suppress(httpx2.HTTPError):
                 answer = await self._http.request(method, path, json=body, headers={"Idempotency-Key": key})
                 if answer.status_code not in PASSING:
@@ -73,7 +75,7 @@ class Actor(Customer):
         return bool((await self.find(f"/refunds?number={number}&state={state}"))["refunds"])
 
     async def wait(self, what: str, look: Callable[..., Awaitable[Any]], *arguments: object) -> None:
-        await eventually(f"{what} of {self.account_id}", partial(look, *arguments), PATIENCE_SECONDS)
+        await eventually(f"{what} of {self.account_id}", partial(look, *arguments), self.shared.patience_seconds)
 
     async def request(self, path: str = "/invoice-requests", **body: object) -> int | None:
         """The request's number unless it was refused. Asked again under its key it is the same request."""

@@ -45,6 +45,8 @@ class Shared:
     stack: LiveStack
     rng: Random
     notes: Notes = field(default_factory=Notes)
+    patience_seconds: float = 120.0
+    """How long anybody asks again for what does not come."""
     books: dict[int, list[Line]] = field(default_factory=lambda: defaultdict(list))
     request_ids: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     """By account, the requests that were given a number, whatever became of them."""

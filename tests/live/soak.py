@@ -21,15 +21,17 @@ from tests.live.actor import CODES_OF_LEDGER, FEED, STORIES, Act, Actor
 from tests.live.notes import Shared, accounted_fen
 from tests.live.stack import LiveStack, registered
 
-ACCOUNTS, HOT, CUSTOMERS_OF_HOT = range(901, 907), 901, 4
 OTHERS = ("title", "invoicing", "notification", "gateway", "tax_platform")
-STORIES_MIN, STRIDE = 3, 5
-REST_SECONDS = 40.0
+STRIDE = 5
 REASONS = {*CODES_OF_LEDGER, "BUYER_TAX_ID", "CANCELLED", "REFUND_BEFORE_ISSUE", None}
 
 
 class Soak:
     """One run. The seed decides who does what in which order; how far everybody comes is up to the machine."""
+
+    accounts, hot, customers_of_hot = range(901, 907), 901, 4
+    first: tuple[Act, ...] = (Actor.ask_for_a_large_month,)
+    stories_min, rest_seconds = 3, 40.0
 
     def __init__(self, stack: LiveStack, seed: int, seconds: float) -> None:
         self.stack, self.seconds, self.rng, self.deadline = stack, seconds, Random(seed), 0.0
@@ -48,7 +50,7 @@ class Soak:
         self.shared.producer = AIOKafkaProducer(bootstrap_servers=self.stack.kafka.bootstrap, enable_idempotence=True)
         async with self.shared.producer:
             ended = await asyncio.gather(*work, return_exceptions=True)
-        await self.stack.end_restarts()
+        await self._heal()
         ended += await asyncio.gather(*map(self._rest, feeds), return_exceptions=True)
         self.notes.failures += ["".join(traceback.format_exception(one)) for one in ended if one is not None]
         await self._compare()
@@ -58,30 +60,33 @@ class Soak:
     async def _open(self) -> tuple[list[Actor], list[tuple[Actor, list[Act]]]]:
         """For each account one who feeds it, and customers. They begin at different stories, and so soon have told all."""
         await self.stack.ready()
-        await self.stack.publish("account.events", map(registered, ACCOUNTS))
+        await self.stack.publish("account.events", map(registered, self.accounts))
         stories, feeds = self.rng.sample(STORIES, len(STORIES)), []
         customers: list[tuple[Actor, list[Act]]] = []
-        for account_id in ACCOUNTS:
+        for account_id in self.accounts:
             known = await self.stack.customer(account_id)
             await eventually("the title", partial(known.get, "/titles"))
             await known.close()
             feeds.append(Actor(self.shared, known, "U"))
-            for number in range(CUSTOMERS_OF_HOT if account_id == HOT else 1):
+            for number in range(self.customers_of_hot if account_id == self.hot else 1):
                 customers.append((Actor(self.shared, known, f"C{number}"), stories))
                 stories = stories[STRIDE:] + stories[:STRIDE]
-        customers[0] = (customers[0][0], [Actor.ask_for_a_large_month, *customers[0][1]])
+        customers[0] = (customers[0][0], [*self.first, *customers[0][1]])
         return feeds, customers
+
+    async def _heal(self) -> None:
+        await self.stack.end_restarts()
 
     async def _feed(self, actor: Actor) -> None:
         await actor.settle()
-        pause_seconds = 0.2 if actor.account_id == HOT else 1
+        pause_seconds = 0.2 if actor.account_id == self.hot else 1
         while self.is_on:
             await actor.rng.choice(FEED)(actor)
             await asyncio.sleep(actor.rng.uniform(0, pause_seconds))  # people buy when they like
 
     async def _buy(self, actor: Actor, stories: Sequence[Act]) -> None:
         for done, story in enumerate(cycle(stories)):
-            if not self.is_on and done >= STORIES_MIN:
+            if not self.is_on and done >= self.stories_min:
                 return
             await story(actor)
             self.notes.counts[story.__name__] += 1
@@ -110,7 +115,7 @@ class Soak:
     async def _rest(self, one: Actor) -> None:
         """All requests have ended, each for a reason one knows, and there are no others. Who waits for long cancels."""
         with contextlib.suppress(Expectation):
-            await eventually("rest", one.is_at_rest, REST_SECONDS)
+            await eventually("rest", one.is_at_rest, self.rest_seconds)
         for request in await one.every("/invoice-requests", "request_id"):
             if not request["closed_at"]:
                 self.notes.counts["requests that took long"] += 1

@@ -81,7 +81,7 @@ class LiveStack:
 
     async def ready(self) -> None:
         for program in (*self.planned.sandbox, *self.planned.services):
-            await eventually(f"ready {program.name}", lambda url=program.ready_url: _answers(url), READY_SECONDS)  # type: ignore[misc]
+            await eventually(f"ready {program.name}", lambda url=program.ready_url: answers(url), READY_SECONDS)  # type: ignore[misc]
 
     async def end_restarts(self) -> None:
         """What ended by itself (a watchdog, a database that was away at start) is started again, as a supervisor would."""
@@ -125,7 +125,7 @@ class LiveStack:
             await world.close()
 
 
-async def _answers(url: str) -> bool:
+async def answers(url: str) -> bool:
     def ask() -> bool:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import ledger, routes, status
+from deploy.cli import ids, ledger, routes, status
 from deploy.cli.app import app
 
 COMMANDS = (
@@ -28,6 +28,7 @@ COMMANDS = (
     ("ledger", "rebuild", "--check"),
     ("account", "erase", "1", "--reason", "case 1", "--yes"),
     ("account", "erasure", "1"),
+    ("ids", "skip"),
 )
 
 
@@ -38,6 +39,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(status, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(ledger, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(ids, "CONNECT_SECONDS", 0.2)
 
 
 def test_the_list_of_commands_is_complete() -> None:

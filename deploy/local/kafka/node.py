@@ -5,7 +5,7 @@ import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -44,6 +44,9 @@ class Node:
     folder: Path
     log: Path
     secure: Secure | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What whoever puts something between the nodes says otherwise."""
+    java_options: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -115,6 +118,7 @@ def properties(node: Node, nodes: list[Node]) -> dict[str, str]:
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         **({} if node.secure is None else _secured(node, node.secure)),
+        **node.settings,
     }
 
 
@@ -204,9 +208,10 @@ def launch(node: Node, using: KafkaPrograms, environ: Mapping[str, str], notes: 
 
 
 def command(node: Node, using: KafkaPrograms, environ: Mapping[str, str]) -> Command:
+    own = replace(using, options=(*using.options, *node.java_options))
     return Command(
         name=f"kafka-{node.number}",
-        argv=using.argv(MAIN_CLASS, str(node.folder / "server.properties")),
+        argv=own.argv(MAIN_CLASS, str(node.folder / "server.properties")),
         env={"PATH": environ.get("PATH", ""), "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "1"},
         log=node.log,
         cwd=node.folder,

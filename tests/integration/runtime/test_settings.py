@@ -59,6 +59,7 @@ WRONG = [
     ("TAX_PLATFORM_URL", "http://tax.example"),
     ("SMS_URL", "http://sms.example"),
     ("SMTP_TLS", "none"),
+    ("WALL_CLOCK_FILE", "/run/kaipiao/clock"),
     ("DOCUMENTS_URL", "file:///tmp/elsewhere"),
     ("DOCUMENTS_URL", "file:///dev/shm"),
     ("SEALING_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="),

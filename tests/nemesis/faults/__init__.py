@@ -1,0 +1,1 @@
+"""What each kind of fault does: `begin` and `heal`."""
