@@ -1,6 +1,6 @@
-"""Where a consumer starts; and whether the database still has what this process committed. One that was promoted behind its primary has not: records that took effect
-there are not here, and whoever read on from where it stands would pass them over for good, though the topic still has them. Such a process
-ends, and the next one begins at the place that the database has.
+"""Where a consumer starts; and whether the database still has what this process committed. One that was promoted behind its primary
+has not: records that took effect there are not here, and whoever read on from where it stands would pass them over for good, though the
+topic still has them. Such a process ends, and the next one begins at the place that the database has.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
