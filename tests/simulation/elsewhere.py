@@ -10,7 +10,7 @@ from asyncpg import Connection
 from shared.runtime import store
 from shared.runtime.envelope import Envelope
 from shared.runtime.transport import Record
-from tests.simulation.broken_runtime import MUTANTS
+from tests.simulation.broken_runtime import MUTANTS, _no_lease
 from tests.simulation.mutant import LOCKS, Mutant, Rewritten
 
 RUNTIME, LEDGER, INVOICING = (f"tests/integration/{room}" for room in ("runtime", "ledger", "invoicing"))
@@ -46,7 +46,7 @@ ELSEWHERE: dict[str, Elsewhere] = {
         NO_LOCKS, f"{INVOICING}/test_quotas.py::test_two_claims_at_once_hold_no_more_than_there_is"
     ),
     "relay without lease": Elsewhere(
-        MUTANTS["relay without lease"],
+        Mutant("shared.runtime.outbox.Relay._hold_lease", _no_lease, "", 0),
         f"{RUNTIME}/test_relay.py::test_a_relay_whose_wall_clock_is_ahead_and_that_dies_is_followed_as_soon_as_any_other",
     ),
     "look, then insert": Elsewhere(
