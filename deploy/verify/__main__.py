@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from deploy.verify import intake, invoices, ledger, messages
+from deploy.verify import intake, invoices, ledger, messages, records
 from deploy.verify.world import World, endpoints_file, live
 
 REST_SECONDS = 60.0
 
 Check = Callable[[World], Awaitable[list[str]]]
-CHECKS: tuple[Check, ...] = (*intake.CHECKS, *ledger.CHECKS, *invoices.CHECKS, *messages.CHECKS)
+CHECKS: tuple[Check, ...] = (*intake.CHECKS, *ledger.CHECKS, *invoices.CHECKS, *messages.CHECKS, *records.CHECKS)
 
 
 async def violations(world: World, checks: tuple[Check, ...] = CHECKS) -> dict[str, list[str]]:
@@ -42,8 +42,8 @@ async def run() -> int:
         sys.stdout.write(f"{'ok   ' if not texts else 'WRONG'} {check.__name__.replace('_', ' ')}\n")
         for text in texts[:10]:
             sys.stdout.write(f"        {text}\n")
-    records = sum(len(world.records(topic)) for topic in world.topics)
-    sys.stdout.write(f"{len(CHECKS)} invariants over {records} records, {len(found)} violated\n")
+    seen = sum(len(world.records(topic)) for topic in world.topics)
+    sys.stdout.write(f"{len(CHECKS)} invariants over {seen} records, {len(found)} violated\n")
     return 1 if found else 0
 
 

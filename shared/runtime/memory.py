@@ -4,7 +4,7 @@ holds the log says which consumer gets its next records, so that a simulation ca
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.runtime.transport import Assigned, NotDone, OnAssigned, OnBatch, Outgoing, Partition, Record
@@ -21,9 +21,12 @@ class MemoryLog:
     def of_topic(self, topic: str) -> list[Partition]:
         return [Partition(topic, number) for number in range(self.partitions)]
 
-    def append(self, outgoing: Outgoing) -> Record:
+    def partition_of(self, outgoing: Outgoing) -> Partition:
         number = int.from_bytes(hashlib.blake2b(outgoing.key, digest_size=4).digest()) % self.partitions
-        partition = Partition(outgoing.topic, number)
+        return Partition(outgoing.topic, number)
+
+    def append(self, outgoing: Outgoing) -> Record:
+        partition = self.partition_of(outgoing)
         record = Record(partition, len(self.records[partition]), outgoing.key, outgoing.value, outgoing.headers)
         self.records[partition].append(record)
         return record
@@ -69,9 +72,11 @@ class MemoryTransport:
     async def stop(self) -> None:
         pass
 
-    async def assign(self, subscription: Subscription) -> None:
-        """Give a consumer all partitions of its topics, as after a rebalance."""
-        partitions = [partition for topic in subscription.topics for partition in self.log.of_topic(topic)]
+    async def assign(self, subscription: Subscription, partitions: Collection[Partition] | None = None) -> None:
+        """Give a consumer these partitions of its topics, as after a rebalance, or all of them. What it has read is fetched anew."""
+        subscription.position = {}
+        if partitions is None:
+            partitions = [partition for topic in subscription.topics for partition in self.log.of_topic(topic)]
         told = [
             Assigned(part, self.log.committed.get((subscription.group, part)), len(self.log.records[part]))
             for part in partitions

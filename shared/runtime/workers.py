@@ -122,7 +122,7 @@ class Runner(ABC, Generic[W]):
                 self.progress.failed(error)
                 idle = 1.0
             if idle and not self._stopping:
-                await asyncio.sleep(LOOK_PAUSE_SECONDS)
+                await self._clock.pause(LOOK_PAUSE_SECONDS)
                 await wait(woken, idle)
 
     @contextmanager
@@ -155,17 +155,17 @@ class WorkerRunner(Runner[Worker[Any, Any]]):
         if claimed is None:
             return False
         answer = await self.call(claimed)
-        await self._outcome_despite_transient_errors(claimed, answer)
+        await self.outcome_despite_transient_errors(claimed, answer)
         return True
 
-    async def _outcome_despite_transient_errors(self, claimed: object, answer: object) -> None:
+    async def outcome_despite_transient_errors(self, claimed: object, answer: object) -> None:
         """A deadlock or a connection that is lost passes at once; without this, what the outside said would be asked for again."""
         for pause_seconds in OUTCOME_AGAIN_SECONDS:
             try:
                 return await self.outcome(claimed, answer)
             except TRANSIENT_ERRORS as error:
                 log.warning("outcome_again", worker=self.worker.name, error=type(error).__name__)
-                await asyncio.sleep(pause_seconds)
+                await self._clock.pause(pause_seconds)
         return await self.outcome(claimed, answer)
 
 

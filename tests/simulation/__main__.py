@@ -1,29 +1,12 @@
-"""`make simulate SEEDS=n` runs seeds 0 to n-1; `make simulate SEED=k` replays one and prints its log's hash."""
+"""`make simulate SEEDS=n` runs seeds 0 to n-1 on all processors; `make simulate SEED=k` replays one and prints its log's hash."""
 
 import argparse
-import asyncio
 import sys
-import tempfile
-from pathlib import Path
-
-import structlog
+import time
+from collections import Counter
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.run import Simulation
-from tests.simulation.scene import Result
-from tests.support.databases import Databases
-from tests.support.servers import start_postgres
-
-
-async def simulate(seeds: list[int], databases: Databases) -> list[Result]:
-    results = []
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            result = await Simulation(seed).run(databases, Path(folder))
-            results.append(result)
-            for name, texts in result.violations.items():
-                sys.stdout.write(f"seed {seed}: {name}: {'; '.join(texts[:3])}\n")
-    return results
+from tests.simulation.play import play, play_all
 
 
 def main() -> int:
@@ -32,22 +15,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--mutant", choices=sorted(MUTANTS))
     said = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    server = start_postgres()
-    try:
-        seeds = [said.seed] if said.seed is not None else list(range(said.seeds))
-        work = simulate(seeds, Databases(server.dsn))
-        if said.mutant:
-            with MUTANTS[said.mutant].applied():
-                results = asyncio.run(work)
-        else:
-            results = asyncio.run(work)
-    finally:
-        server.stop()
+    began = time.monotonic()
+    results = play([said.seed], said.mutant) if said.seed is not None else play_all(said.seeds, said.mutant)
+    seconds = time.monotonic() - began
+    for result in results:
+        for name, texts in result.violations.items():
+            sys.stdout.write(f"seed {result.seed}: {name}: {'; '.join(texts[:3])}\n")
     if said.seed is not None:
         sys.stdout.write(f"step log {results[0].log_hash}\n")
+    happened = sum((one.happened for one in results), Counter[str]())
+    sys.stdout.write("".join(f"{count:8} {fault}\n" for fault, count in sorted(happened.items())))
     broken = sum(bool(result.violations) for result in results)
     steps, faults, invoices = (sum(getattr(one, name) for one in results) for name in ("steps", "faults", "invoices"))
+    sys.stdout.write(f"{steps / seconds:.0f} steps/s\n")
     sys.stdout.write(
         f"{len(results)} seeds, {steps} steps, {faults} faults, {invoices} invoices, {broken} violations\n"
     )

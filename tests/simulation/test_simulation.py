@@ -1,11 +1,10 @@
-"""A hundred seeds without a violation, an exact replay, and seven mutants that are caught: one that catches nothing proves nothing."""
+"""A hundred seeds without a violation, an exact replay, and faults that are counted when they happen."""
 
 from pathlib import Path
 
 import pytest
 import structlog
 
-from tests.simulation.mutants import MUTANTS, Mutant, NeverCalledError
 from tests.simulation.run import Simulation
 from tests.simulation.scene import Result
 from tests.support.databases import Databases
@@ -35,29 +34,4 @@ async def test_no_seed_violates_an_invariant(first: int, databases: Databases, t
 async def test_a_seed_replays_exactly(databases: Databases, tmp_path: Path) -> None:
     first, again = [await seed(3, databases, tmp_path) for _ in range(2)]
     assert first.log_hash == again.log_hash
-    assert first.invoices == again.invoices
-
-
-@pytest.mark.parametrize("name", MUTANTS)
-async def test_a_mutant_is_killed_by_the_invariant_that_guards_it(
-    name: str, databases: Databases, tmp_path: Path
-) -> None:
-    mutant = MUTANTS[name]
-    assert (await seed(mutant.seed, databases, tmp_path)).violations == {}
-    with mutant.applied():
-        result = await seed(mutant.seed, databases, tmp_path)
-    assert mutant.killed_by in result.violations
-
-
-@pytest.mark.parametrize(
-    ("target", "error"),
-    [
-        ("services.invoicing.issuing.rules.gone", AttributeError),
-        ("services.invoicing.gone.decide", AttributeError),
-        ("services.invoicing.issuing.rules.decide", NeverCalledError),
-    ],
-    ids=["the name is gone", "the module is gone", "nobody calls it"],
-)
-def test_a_mutant_that_changes_nothing_fails_loudly(target: str, error: type[Exception]) -> None:
-    with pytest.raises(error), Mutant(target, print, "", 0).applied():
-        pass
+    assert (first.invoices, first.happened) == (again.invoices, again.happened)

@@ -21,7 +21,7 @@ from shared.runtime.account_keys import KeyAway
 from shared.runtime.sealing import keys_in
 from shared.runtime.transport import Outgoing
 from tests.conftest import OpenDatabase
-from tests.simulation.faults import Crash, FaultyDatabase
+from tests.simulation.faults import Crash, FaultyDatabase, Plan
 from tests.support.databases import Databases
 from tests.support.dumped import dumped, keys_found
 from tests.support.examples import an_order
@@ -249,7 +249,7 @@ async def test_parked_records_of_the_account_are_forgotten_unless_they_are_open(
 ROUNDS = 12
 
 
-@pytest.mark.parametrize("kind", ["before", "after"])
+@pytest.mark.parametrize("kind", ["dies before commit", "dies after commit"])
 @pytest.mark.parametrize("service", ["title", "invoicing", "notification", "ledger"])
 async def test_wherever_a_process_dies_the_erasure_ends(service: str, kind: str, world: FlowWorld) -> None:
     """Each time of another account, at another of the transactions that follow."""
@@ -262,7 +262,7 @@ async def test_wherever_a_process_dies_the_erasure_ends(service: str, kind: str,
         await world.erase(account_id)
         database = world.stage.processes[service].database
         assert isinstance(database, FaultyDatabase)
-        database.arm(kind, account_id - 2)
+        database.arm(Plan(kind, account_id - 2))
         died += await at_rest(world)
         await world.stage.let_pass(timedelta(seconds=70))  # a lease that nobody holds any more runs out
         assert await erased(world, account_id), account_id
@@ -290,6 +290,6 @@ async def at_rest(world: FlowWorld) -> int:
                 await process.start()
         else:
             for process in world.stage.processes.values():
-                process.database.plan = None  # type: ignore[attr-defined]
+                process.database.disarm()  # type: ignore[attr-defined]
             return died
     raise AssertionError("it dies again and again")

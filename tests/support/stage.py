@@ -3,14 +3,15 @@
 Whoever holds the stage decides what happens next: `settle` lets everything come to rest, the simulation takes single steps.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from shared.contracts.message import Message
-from shared.runtime.clock import VirtualClock, uuid7_of
+from shared.runtime.clock import Clock, VirtualClock, uuid7_of
 from shared.runtime.database import Database
 from shared.runtime.envelope import write
 from shared.runtime.memory import MemoryLog, MemoryTransport, Subscription
@@ -26,20 +27,25 @@ STEP = timedelta(seconds=30)
 
 @dataclass
 class Process:
-    """A service as one process would run it. `die` forgets everything that is not in the database or the log."""
+    """A service as one process would run it. `start` again forgets everything that is not in the database or the log."""
 
     service: Service
     database: Database
     log: MemoryLog
-    clock: VirtualClock
+    clock: Clock
     new_id: Callable[[], UUID]
     replica: str = "1"
+    wire: Callable[[MemoryLog], MemoryTransport] = MemoryTransport
+    types_for_others: Collection[str] = ()
     runtime: Runtime = field(init=False)
     transport: MemoryTransport = field(init=False)
+    woken: asyncio.Event = field(init=False)
 
     async def start(self) -> None:
-        self.transport = MemoryTransport(self.log)
-        self.runtime = Runtime(self.service, self.database, self.transport, self.clock, self.new_id, self.replica)
+        self.transport = self.wire(self.log)
+        parts = (self.service, self.database, self.transport, self.clock, self.new_id, self.replica)
+        self.runtime = Runtime(*parts, self.types_for_others)
+        self.woken = self.runtime.outbox.waker()
         await self.transport.start()
 
     def partitions(self) -> Iterator[tuple[Subscription, Partition]]:
@@ -58,6 +64,8 @@ class Stage:
         self.clock = VirtualClock(at)
         self.log = MemoryLog(PARTITIONS)
         self.processes: dict[str, Process] = {}
+        self.moves = 0
+        """What was delivered, sent or done while things came to rest."""
         self._count = 0
         self._seed = seed
         self._exits = AsyncExitStack()
@@ -92,23 +100,31 @@ class Stage:
 
     async def settle(self, without: Sequence[str] = ()) -> None:
         """Deliver, relay and work until nothing is left that is due now. Workers named in `without` do nothing."""
+        for process in self.processes.values():
+            process.woken.set()
         for _ in range(ROUNDS_MAX):
             if not await self._round(without):
                 return
         raise AssertionError("the stage does not come to rest")
 
     async def _round(self, without: Sequence[str]) -> bool:
-        moved = False
+        """As in a process, a commit wakes its workers and its relay; who found nothing looks again only then."""
+        moved = 0
         for process in self.processes.values():
             for subscription, partition in process.has_mail():
-                moved |= await process.transport.deliver(subscription, partition, BATCH_MAX) > 0
+                moved += await process.transport.deliver(subscription, partition, BATCH_MAX) > 0
+            if not process.woken.is_set():
+                continue
+            process.woken.clear()
             for runner in process.runtime.runners:
                 if runner.worker.name not in without:
-                    moved |= await runner.step()
+                    moved += await runner.step()
             before = sum(map(len, self.log.records.values()))
-            await process.runtime.relay.step()
-            moved |= sum(map(len, self.log.records.values())) > before
-        return moved
+            if await process.runtime.relay.step():
+                process.woken.set()
+            moved += sum(map(len, self.log.records.values())) > before
+        self.moves += moved
+        return moved > 0 or any(process.woken.is_set() for process in self.processes.values())
 
     async def let_pass(self, span: timedelta, without: Sequence[str] = ()) -> None:
         """Move time on in steps, settling after each."""

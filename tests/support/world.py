@@ -43,6 +43,7 @@ from shared.runtime.database import Database
 from shared.runtime.objects import ObjectStore
 from shared.runtime.parked import forget
 from shared.runtime.sealing import Sealer
+from shared.runtime.service import Runtime, Service
 from shared.runtime.settings import Settings
 from tests.support.databases import Databases
 from tests.support.stage import Stage
@@ -139,7 +140,14 @@ class FlowWorld:
     def platform_log(self) -> list[Row]:
         return self.storage.rows
 
-    async def open(self, databases: Databases, files: Path, kind: type[Database] = Database) -> Self:
+    async def open(
+        self,
+        databases: Databases,
+        files: Path,
+        kind: type[Database] = Database,
+        changed: Callable[[Service], Service] = lambda service: service,
+    ) -> Self:
+        """`changed`: what a test puts around a service's handlers."""
         objects = ObjectStore(files.as_uri())
         faces = Faces()
         for service in (
@@ -148,7 +156,7 @@ class FlowWorld:
             invoicing(SETTINGS, self.platforms, faces, objects, self.keys),  # type: ignore[arg-type]
             notification(SETTINGS, self.mailbox, self.phones, objects, self.keys),
         ):
-            await self.stage.add(service, databases, kind)
+            await self.stage.add(changed(service), databases, kind)
         return self
 
     async def close(self) -> None:
@@ -156,8 +164,9 @@ class FlowWorld:
 
     # what goes in
 
-    async def request(self, intent: InvoiceIntent) -> AcceptedRequest | Refused:
-        runtime = self.stage.processes["invoicing"].runtime
+    async def request(self, intent: InvoiceIntent, of: Runtime | None = None) -> AcceptedRequest | Refused:
+        """`of`: another process of invoicing than the stage's."""
+        runtime = of or self.stage.processes["invoicing"].runtime
 
         def asked(unseal: Unseal) -> Awaitable[AcceptedRequest | Refused]:
             return runtime.intent(partial(request_invoice, unseal=unseal), intent)
@@ -168,17 +177,21 @@ class FlowWorld:
         intent = ErasureIntent(account_id, "li", "case 1")
         return await self.stage.processes["title"].runtime.intent(partial(erase_account, forget=forget), intent)
 
-    async def cancel(self, intent: CancelIntent) -> str | Refused:
-        return await self.stage.processes["invoicing"].runtime.intent(cancel_request, intent)
+    async def cancel(self, intent: CancelIntent, of: Runtime | None = None) -> str | Refused:
+        return await (of or self._invoicing).intent(cancel_request, intent)
 
-    async def credit(self, intent: CreditNoteIntent) -> AcceptedCreditNote | Refused:
-        return await self.stage.processes["invoicing"].runtime.intent(request_credit_note, intent)
+    async def credit(self, intent: CreditNoteIntent, of: Runtime | None = None) -> AcceptedCreditNote | Refused:
+        return await (of or self._invoicing).intent(request_credit_note, intent)
 
-    async def call_back(self, serial: str) -> None:
+    async def call_back(self, serial: str, of: Runtime | None = None) -> None:
         self.calls += 1
         call = call_about(serial, f"call-{self.calls}")
         assert call is not None
-        await self.stage.processes["invoicing"].runtime.intent(partial(platform_called, tables=SUBMITTED), call)
+        await (of or self._invoicing).intent(partial(platform_called, tables=SUBMITTED), call)
+
+    @property
+    def _invoicing(self) -> Runtime:
+        return self.stage.processes["invoicing"].runtime
 
     # what the checker sees
 

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from deploy.verify.__main__ import CHECKS, violations
+from deploy.verify.records import ONLY_IN_BATCHES, TAKEN
 from services.invoicing.credit_notes.intents import CreditNoteIntent
 from services.invoicing.requests.intents import InvoiceIntent
 from shared.contracts.accounts import CashToppedUp
@@ -28,6 +29,11 @@ OVERDRAWN = """
 PARKED = """
     INSERT INTO runtime.parked (consumer, topic, partition, "offset", header_names, header_values, reason, text, received_at, parked_at)
     VALUES ('x', 'ledger.commands', 0, 0, '{}', '{}', 'X', 'x', now(), now())
+"""
+ONLY_MARKED = """
+    INSERT INTO runtime.parked (consumer, topic, partition, "offset", header_names, header_values, reason, text, received_at, parked_at,
+        status, event_source, event_id, event_type)
+    VALUES ('x', 'account.events', 0, 99, '{}', '{}', 'X', 'x', now(), now(), 'redriven', 'x', 'nobody', 'CashToppedUp')
 """
 TOLD_TWICE = """
     ALTER TABLE notice DROP CONSTRAINT notice_once;
@@ -79,6 +85,8 @@ SQL: dict[str, tuple[str, str]] = {
     "cash_equals_top_ups": ("ledger", "UPDATE cash SET topped_fen = topped_fen + 1"),
     "one_notice_for_a_fact_and_channel": ("notification", TOLD_TWICE),
     "every_invoice_was_told": ("notification", "DELETE FROM notice"),
+    "every_event_is_accounted_for": ("notification", "DELETE FROM runtime.inbox WHERE topic = 'invoicing.events'"),
+    "what_was_redriven_took_effect": ("ledger", ONLY_MARKED),
 }
 
 
@@ -121,6 +129,8 @@ async def plant(world: FlowWorld, name: str) -> None:
         world.storage.log({**issued, "serial": serial})
     elif name == "nothing_published_that_was_not_committed":
         world.stage.log.append(Outgoing("ledger.events", b"1", b"{}", (("ce_id", b"nobody"),)))
+    elif name == "every_unreadable_record_is_parked":
+        world.stage.log.append(Outgoing("billing.events", b"1", b"{", ()))
     elif name == "nothing_is_said_twice":
         _say_again_under_another_id(world)
     elif name == "order_per_key":
@@ -155,3 +165,26 @@ def _swap_two_messages(world: FlowWorld) -> None:
 async def test_a_planted_violation_is_noticed(name: str, world: FlowWorld) -> None:
     await plant(world, name)
     assert name in await violations(world)
+
+
+async def test_other_money_under_the_id_of_another_event_is_noticed(world: FlowWorld) -> None:
+    """As if the ledger had taken it for a repeat."""
+    record = next(
+        record
+        for part in world.stage.log.of_topic("account.events")
+        for record in world.stage.log.records[part]
+        if b"cash_fen" in (record.value or b"")
+    )
+    value = (record.value or b"").replace(b'"cash_fen":5', b'"cash_fen":6')
+    world.stage.log.append(Outgoing("account.events", record.key or b"", value, record.headers))
+    assert "every_event_is_accounted_for" in await violations(world)
+
+
+async def test_the_checker_knows_what_each_service_takes(world: FlowWorld) -> None:
+    """It shares no code with them, so it has a table of its own."""
+    for name, process in world.stage.processes.items():
+        handled: dict[str, set[str]] = {}
+        for kind in process.service.handlers:
+            handled.setdefault(kind.topic, set()).add(kind.__name__)
+        assert {topic: {*types} for topic, types in TAKEN[name].items()} == handled
+        assert ONLY_IN_BATCHES.get(name, ()) == tuple(process.service.batches)
