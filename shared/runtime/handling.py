@@ -146,7 +146,7 @@ class Consumer:
         try:
             await self._apply([entry], also=also)
         except Unacceptable as error:
-            entry.give_up(Unreadable(error.reason, error.text))
+            entry.give_up(Unreadable(error.reason, plain(error.text)))
         except Exception as error:
             if blame.is_transient(error) or blame.is_the_systems(error):
                 raise

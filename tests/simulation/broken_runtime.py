@@ -1,13 +1,11 @@
 """Broken variants of the runtime: of inbox, offsets, parking, redrive, relay and locks."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from asyncpg import Connection
 
-from shared.contracts.message import Message
 from shared.runtime import outbox, parked, store
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
@@ -16,15 +14,11 @@ from shared.runtime.envelope import Envelope
 from shared.runtime.handling import Consumer
 from shared.runtime.outbox import Relay
 from shared.runtime.store import Tally
-from shared.runtime.transport import Assigned, NotDone, Outgoing, Partition, Record
+from shared.runtime.transport import Assigned, Partition, Record
 from tests.simulation.mutant import Mutant, Rewritten
 
 _real_enter_inbox = store.enter_inbox
 _real_mark = Relay._mark
-_real_cut = Relay._cut
-_real_one_by_one = Consumer._one_by_one
-_real_write = outbox.Outbox.write
-_cursors: dict[str, int] = {}
 
 
 # records
@@ -62,17 +56,6 @@ async def _count_and_pass(self: Consumer, entry: Entry) -> None:
         await store.move_offsets(db, self.name, [Tally(entry.record.partition, entry.record.offset + 1, 1, 0, 0, 0)])
 
 
-async def _done_anyway(self: Consumer, records: Sequence[Record]) -> None:
-    """What is handed back is committed all the same."""
-    with contextlib.suppress(NotDone):
-        await self._take(records)
-
-
-async def _first_only(self: Consumer, entries: Sequence[Entry]) -> None:
-    """A batch that failed: one record is tried again, the others are forgotten."""
-    await _real_one_by_one(self, entries[:1])
-
-
 async def _mark_only(
     database: Database, _: Mapping[str, Consumer], parked_id: int, by: str, clock: Clock
 ) -> parked.Status:
@@ -96,24 +79,6 @@ async def _mark_then_send(self: Relay) -> bool:
     return False
 
 
-async def _follow_cursor(self: Relay) -> bool:
-    """Remembers how far it came; a row whose transaction commits late lies behind it for ever."""
-    if not await self._hold_lease():
-        return False
-    cursor = _cursors.get(self._database.dsn, 0)
-    async with self._database.transaction() as db:
-        rows = await db.fetch(
-            "SELECT outbox_id, records FROM runtime.outbox WHERE outbox_id > $1 ORDER BY outbox_id", cursor
-        )
-        await db.execute(
-            "UPDATE runtime.outbox SET sent_at = now() WHERE outbox_id = ANY ($1)", [row["outbox_id"] for row in rows]
-        )
-    for row in rows:
-        await self._transport.send(outbox.outgoing_of(row["records"]))
-        _cursors[self._database.dsn] = row["outbox_id"]
-    return False
-
-
 async def _no_lease(self: Relay) -> bool:
     self._held_until = self._clock.monotonic() + outbox.LEASE_SECONDS
     return True
@@ -122,17 +87,6 @@ async def _no_lease(self: Relay) -> bool:
 async def _mark_all(self: Relay, rows: Sequence[Any], ends: Sequence[int], confirmed: int) -> bool:  # noqa: ARG001
     """One confirmation is taken for all."""
     return await _real_mark(self, rows, [confirmed] * len(rows), confirmed)
-
-
-def _newest_first(self: Relay, rows: Sequence[Any]) -> tuple[list[Outgoing], list[int]]:
-    return _real_cut(self, rows[::-1])
-
-
-async def _first_message(
-    self: outbox.Outbox, db: Connection, messages: Sequence[Message], traceparent: str | None
-) -> None:
-    """What was not committed yet is told before, in a transaction of its own."""
-    await _real_write(self, db, messages[:1], traceparent)
 
 
 MUTANTS: dict[str, Mutant | Rewritten] = {

@@ -6,15 +6,10 @@ from datetime import datetime
 
 from asyncpg import Connection
 
-from services.invoicing.credit_notes import rules as credit_notes
-from services.invoicing.credit_notes.rules import ClaimedCreditNote, CreditNoteOutcome
 from services.invoicing.issuing import claims
 from services.invoicing.issuing.rules import ClaimedPart
 from services.invoicing.quotas import store as quotas
 from services.invoicing.quotas.rules import QuotaChange
-from services.invoicing.submissions import rules as submissions
-from services.invoicing.submissions.rules import Outcome
-from services.invoicing.tax_platforms.port import Answer, Unknown
 from services.ledger.booking import handlers as booking
 from shared.contracts.invoicing import PartFact
 from shared.contracts.message import Message
@@ -24,8 +19,6 @@ from tests.simulation.mutant import Mutant, Rewritten
 _real_book = booking._book_part
 _real_claim = claims.claim_due
 _real_count = quotas.count
-_real_decide = submissions.decide
-_real_decide_credit = credit_notes.decide
 
 
 async def _new_serial(db: Connection, at: datetime, now: datetime) -> ClaimedPart | None:
@@ -40,18 +33,6 @@ async def _new_serial(db: Connection, at: datetime, now: datetime) -> ClaimedPar
     columns = "account_id, part_id, attempt_no, serial, step, at"
     await db.execute(f"INSERT INTO attempt ({columns}) VALUES ($1, $2, 1000, $3, 'submit', $4)", *key, serial, at)
     return replace(claimed, serial=serial, step="submit")
-
-
-def _timeout_is_failure(part: ClaimedPart, answer: Answer) -> Outcome:
-    if isinstance(answer, Unknown):
-        return Outcome("failed", reason="TIMEOUT", text=answer.reason)
-    return _real_decide(part, answer)
-
-
-def _red_timeout_is_failure(credit: ClaimedCreditNote, answer: Answer) -> CreditNoteOutcome:
-    if isinstance(answer, Unknown):
-        return CreditNoteOutcome("failed", reason="TIMEOUT", text=answer.reason)
-    return _real_decide_credit(credit, answer)
 
 
 async def _keep_quota(db: Connection, changes: Sequence[QuotaChange]) -> None:

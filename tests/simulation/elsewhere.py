@@ -10,7 +10,7 @@ from asyncpg import Connection
 from shared.runtime import store
 from shared.runtime.envelope import Envelope
 from shared.runtime.transport import Record
-from tests.simulation.broken_runtime import MUTANTS, _no_lease
+from tests.simulation.broken_runtime import MUTANTS, _never, _no_lease
 from tests.simulation.mutant import LOCKS, Mutant, Rewritten
 
 RUNTIME, LEDGER, INVOICING = (f"tests/integration/{room}" for room in ("runtime", "ledger", "invoicing"))
@@ -44,8 +44,9 @@ ELSEWHERE: dict[str, Elsewhere] = {
         f"{RUNTIME}/test_leases.py::test_a_lease_keeps_others_away_until_it_ends_and_then_the_epoch_is_another",
     ),
     "no locks: items": Elsewhere(NO_LOCKS, f"{LEDGER}/test_races.py::test_requests_for_orders_that_overlap"),
-    "no locks: quotas": Elsewhere(
-        NO_LOCKS, f"{INVOICING}/test_quotas.py::test_two_claims_at_once_hold_no_more_than_there_is"
+    "nothing is transient": Elsewhere(
+        Mutant("shared.runtime.blame.is_transient", _never, "", 0),
+        f"{RUNTIME}/test_handling.py::test_transient_errors_are_waited_out_and_never_counted",
     ),
     "relay without lease": Elsewhere(
         Mutant("shared.runtime.outbox.Relay._hold_lease", _no_lease, "", 0),
