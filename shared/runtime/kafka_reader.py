@@ -322,15 +322,16 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         return next(self._standing(possible_since, hopeless=True), None)
 
     def _standing(self, possible_since: float, hopeless: bool = False) -> Iterator[str]:
-        """`hopeless`: only what a new process may mend. Records that fail would fail there as well."""
-        consumer = self.consumer()
+        """`hopeless`: only what a new process may mend. Records that fail would fail there as well, and while those of one partition are
+        in work no other is fetched."""
+        consumer, busy = self.consumer(), any(place.in_work for place in self._places.values())
         for part, place in self._places.items():
             if place.stopped is not None:
                 continue
             if not (place.starting or place.in_work or place.failures or _behind(consumer, part, place.end)):
                 place.progress.settled()
             still = place.progress.still_seconds(possible_since)
-            if hopeless and (place.failures or place.starting or (place.in_work and still <= HUNG_SECONDS)):
+            if hopeless and (place.failures or place.starting or (busy and still <= HUNG_SECONDS)):
                 continue
             if still > STANDSTILL_SECONDS:
                 yield f"{part.topic}/{part.partition} {place.text(still)}"
