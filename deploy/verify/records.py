@@ -101,12 +101,11 @@ async def _inbox(world: World, service: str) -> set[Key]:
 
 
 async def _parked(world: World, service: str) -> tuple[set[tuple[str, int, int]], set[tuple[Key, bytes | None]]]:
-    """Places of parked records; and id and bytes of them, because the same record again is counted with the first."""
-    rows = await world.rows(
-        service, 'SELECT topic, "partition", "offset", event_source, event_id, value FROM runtime.parked'
-    )
+    """Places of parked records; and id and bytes of what lies there, because the same record again is counted with the first."""
+    rows = await world.rows(service, 'SELECT topic, "partition", "offset" FROM runtime.parked')
     places = {(row["topic"], row["partition"], row["offset"]) for row in rows}
-    return places, {((row["event_source"] or "", row["event_id"] or ""), row["value"]) for row in rows}
+    parked = (record for topic in {topic for topic, _, _ in places} for record in world.records(topic))
+    return places, {(_key(record), record.value) for record in parked if _place(record) in places}
 
 
 def _place(record: Seen) -> tuple[str, int, int]:
