@@ -9,18 +9,25 @@ Violations = list[str]
 Key = tuple[str, str]
 
 TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
-    "title": {"account.events": ("AccountRegistered", "RegistrationChanged", "RelationChanged", "AccountClosed")},
+    "title": {
+        "account.events": ("AccountRegistered", "RegistrationChanged", "RelationChanged", "AccountClosed"),
+        "invoicing.events": ("AccountAtRest",),
+    },
     "ledger": {
         "account.events": ("CashToppedUp",),
+        "title.events": ("AccountErased",),
         "ledger.commands": ("ReserveBalance", "OffsetDeficit", "ReleaseReservation"),
         "invoicing.events": ("InvoiceIssued", "InvoiceFailed", "InvoiceVoided", "InvoiceCredited"),
     },
     "invoicing": {
-        "title.events": ("SealingKeyIssued", "AccountStatusChanged", "TitleChanged", "MemberChanged"),
+        "title.events": (
+            *("AccountStatusChanged", "TitleChanged", "MemberChanged"),
+            *("AccountErasureStarted", "AccountErased"),
+        ),
         "ledger.events": ("BalanceReserved", "ReservationRefused", "ReservationImpaired"),
     },
     "notification": {
-        "title.events": ("SealingKeyIssued", "RecipientChanged"),
+        "title.events": ("RecipientChanged", "AccountErased"),
         "invoicing.events": (
             *("InvoiceIssued", "InvoiceFilesStored", "InvoiceFailed", "InvoiceVoided", "InvoiceCredited"),
             *("RedFormWaits", "CreditNoteFailed", "RequestRefused"),
