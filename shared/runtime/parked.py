@@ -114,9 +114,11 @@ async def redrive(
     """Run it again. Stays open, with the newer reason, if it still cannot take effect."""
     async with database.read() as db:
         record, received_at = await _record(db, parked_id, parking)
-        name, *known_as = await db.fetchrow(
+        known = await db.fetchrow(
             "SELECT consumer, event_source, event_id FROM runtime.parked WHERE parked_id = $1", parked_id
-        ) or ("", None, None)
+        )
+    assert known is not None, "its record was found in the same snapshot"
+    name, *known_as = known
 
     async def mark(db: Connection) -> None:
         await _change(db, parked_id, "redriven", by, "", clock.real())

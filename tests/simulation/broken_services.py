@@ -6,10 +6,15 @@ from datetime import datetime
 
 from asyncpg import Connection
 
+from services.invoicing.credit_notes import rules as credit_notes
+from services.invoicing.credit_notes.rules import ClaimedCreditNote, CreditNoteOutcome
 from services.invoicing.issuing import claims
 from services.invoicing.issuing.rules import ClaimedPart
 from services.invoicing.quotas import store as quotas
 from services.invoicing.quotas.rules import QuotaChange
+from services.invoicing.submissions import rules as submissions
+from services.invoicing.submissions.rules import Outcome
+from services.invoicing.tax_platforms.port import Answer, Unknown
 from services.ledger.booking import handlers as booking
 from shared.contracts.invoicing import PartFact
 from shared.contracts.message import Message
@@ -19,6 +24,8 @@ from tests.simulation.mutant import Mutant, Rewritten
 _real_book = booking._book_part
 _real_claim = claims.claim_due
 _real_count = quotas.count
+_real_decide = submissions.decide
+_real_decide_credit = credit_notes.decide
 
 
 async def _new_serial(db: Connection, at: datetime, now: datetime) -> ClaimedPart | None:
@@ -40,6 +47,18 @@ async def _keep_quota(db: Connection, changes: Sequence[QuotaChange]) -> None:
     await _real_count(db, [replace(change, held_net_fen=max(change.held_net_fen, 0)) for change in changes])
 
 
+def _timeout_is_failure(part: ClaimedPart, answer: Answer) -> Outcome:
+    if isinstance(answer, Unknown):
+        return Outcome("failed", reason="TIMEOUT", text=answer.reason)
+    return _real_decide(part, answer)
+
+
+def _red_timeout_is_failure(credit: ClaimedCreditNote, answer: Answer) -> CreditNoteOutcome:
+    if isinstance(answer, Unknown):
+        return CreditNoteOutcome("failed", reason="TIMEOUT", text=answer.reason)
+    return _real_decide_credit(credit, answer)
+
+
 async def _nothing_released(fact: PartFact, wanted: str, db: Connection, now: datetime) -> list[Message]:
     return [] if wanted == "released" else await _real_book(fact, wanted, db, now)
 
@@ -51,6 +70,12 @@ async def _nothing_credited(fact: PartFact, wanted: str, db: Connection, now: da
 MUTANTS: dict[str, Mutant | Rewritten] = {
     "new serial on retry": Mutant(
         "services.invoicing.issuing.claims.claim_due", _new_serial, "one_invoice_for_a_part", 44
+    ),
+    "timeout is failure": Mutant(
+        "services.invoicing.issuing.rules.decide", _timeout_is_failure, "no_invoice_for_what_ended_without", 30
+    ),
+    "red timeout is failure": Mutant(
+        "services.invoicing.credit_notes.rules.decide", _red_timeout_is_failure, "red_is_the_negative_of_its_blue", 68
     ),
     "quota kept": Mutant(
         "services.invoicing.quotas.store.count", _keep_quota, "quotas_are_what_parts_hold_and_used", 44
@@ -70,6 +95,6 @@ MUTANTS: dict[str, Mutant | Rewritten] = {
         25,
     ),
     "sums mixed up": Rewritten(
-        {r"sum\(reserved\), sum\(invoiced\)": "sum(invoiced), sum(reserved)"}, "sums_equal_items", 25
+        {r"sum\(reserved\), sum\(invoiced\)": "sum(invoiced), sum(reserved)"}, "sums_equal_items", 0
     ),
 }

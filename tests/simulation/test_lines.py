@@ -47,6 +47,9 @@ NOT_ABOUT_MESSAGES = {
     "settings.py": "settings",
     "objects.py": "files",
     "sealing.py": "personal values",
+    "account_keys.py": "personal values: tests/integration/runtime/test_account_keys.py",
+    "replicas.py": "addresses",
+    "retention.py": "what leaves: tests/integration/runtime/test_retention.py",
     "purposes.py": "connections",
     "calls.py": "what is told of calls to the outside: tests/integration/runtime/test_observing.py",
 }
@@ -75,6 +78,32 @@ SET_ASIDE = (
     "until = await self._clock.lease_time(db) + timedelta(seconds=SET_ASIDE_SECONDS)",
     "await self.worker.set_aside(claimed, db, until)",
 )
+
+PARKED_PLAIN = (
+    'log.error("parked_plain", consumer=self.name, offset=entry.record.offset, error=blame.name_of(error))',
+    "entry.plain = True",
+    "entry.give_up(Unreadable(why.reason, plain(why.text)))",
+    "await self._retried(lambda: self._settle(entry, exhausted))",
+)
+PLACES, READING = "tests/integration/runtime/test_places.py", "tests/unit/runtime/test_reading.py"
+WENT_BACK = f"{PLACES}::test_it_is_noticed_also_where_nothing_new_arrives"
+FURTHER = (
+    'place = f"{partition.topic}/{partition.number}"',
+    'self.went_back = f"the database of {self._consumer} went back: {place} is at {found}, and was at {at}"',
+    "raise WentBack(self.went_back)",
+)
+RETENTION, NOT_FROM_THERE = (
+    "tests/integration/runtime/test_retention.py",
+    "test_reading_does_not_start_where_it_is_forgotten_and_starts_behind_it",
+)
+STARTS_TOO_EARLY = (
+    "raise LogDiffers(",
+    'f"{consumer} would read {part.partition} again from {start}, and what took effect up to {through} is forgotten: "',
+)
+SEALED = "tests/integration/runtime/test_parking.py::test_rows_in_clear_are_sealed_and_those_of_an_old_key_anew"
+PARKING = ("Parking.current_id", "seal_the_rest", "_resealed", "_not_sealed_now", "_keep", "_in_clear")
+ERASURE = "tests/stories/test_erasure.py"
+FORGOTTEN = "test_parked_records_of_the_account_are_forgotten_unless_they_are_open"
 
 ELSEWHERE: dict[tuple[str, str], str] = {
     ("about.py", "about: except Exception:  # noqa: BLE001 - a record that is parked may be anything"): BROKEN,
@@ -131,6 +160,44 @@ ELSEWHERE: dict[tuple[str, str], str] = {
     ("outbox.py", "Relay._send: await self._hold_lease()"): SLOW_BROKER,
     ("progress.py", "tells"): TOLD,
     ("progress.py", "committed: settled()"): TOLD,
+    ("envelope.py", '_structured: return Unreadable("NOT_JSON", "`datacontenttype` must be application/json")'): (
+        f"{ENVELOPE}::test_structured_content_is_json_too"
+    ),
+    **{
+        ("handling.py", f"Consumer._park: {line}"): f"{FAULTS}::test_a_record_that_cannot_even_be_parked_comes_again"
+        for line in PARKED_PLAIN
+    },
+    ("handling.py", "Consumer.look_back"): WENT_BACK,
+    (
+        "handling.py",
+        "Consumer._one: raise",
+    ): f"{PLACES}::test_who_stands_further_than_the_database_commits_nothing_and_ends",
+    (
+        "handling.py",
+        "Consumer.redrive: entry.give_up(Unreadable(error.reason, plain(error.text)))",
+    ): "tests/integration/runtime/test_bad_records.py::test_a_redrive_says_why_it_failed",
+    **{("parking.py", function): SEALED for function in PARKING},
+    ("parking.py", "Parking.open: return _in_clear(row, partition)"): SEALED,
+    **{
+        ("parking.py", f"Parking.shown: {line}"): f"{ERASURE}::{FORGOTTEN}"
+        for line in (
+            "except Unsealable:",
+            'return Record(Partition(row["topic"], row["partition"]), row["offset"], None, None, ())',
+        )
+    },
+    **{("parked.py", function): f"{ERASURE}::{FORGOTTEN}" for function in ("account_erased", "forget")},
+    **{("places.py", f"Places.check: {line}"): WENT_BACK for line in FURTHER},
+    **{("places.py", f"starts: {line}"): f"{RETENTION}::{NOT_FROM_THERE}" for line in STARTS_TOO_EARLY},
+    ("reading.py", "message_of: except ValidationError as error:"): f"{READING}::test_nothing_is_converted",
+    ("reading.py", 'message_of: return Unreadable("BREAKS_CONTRACT", fields(error))'): (
+        f"{READING}::test_nothing_is_converted"
+    ),
+    ("reading.py", "_with_whole_numbers.whole: return float(text)"): f"{READING}::test_nothing_is_converted",
+    ("reading.py", '_unwritable: return "the value is nested too deeply"'): (
+        f"{READING}::test_depth_is_a_reason_and_no_end"
+    ),
+    ("service.py", "Runtime._look_back"): "tests/nemesis/test_nemesis.py::test_nothing_is_lost_doubled_or_stuck",
+    ("service.py", "Runtime.went_back"): WENT_BACK,
     ("service.py", "Runtime.read"): WAITING,
     ("service.py", "Runtime.wait_for"): IN_VAIN,
     ("service.py", "Runtime._look"): WAITING,

@@ -122,6 +122,7 @@ async def test_a_topic_that_was_made_anew_is_not_taken_for_forgotten(
     await stand.consumer.on_batch([stand.arrived(1), stand.arrived(2)])
     await owner.execute('UPDATE runtime.inbox SET "offset" = "offset" + 1000; DELETE FROM runtime.consumer_offset')
     stand.log.records[COMMANDS].clear()
+    stand.started()
     await stand.consumer.on_batch([stand.arrived(3)])
     await days_pass(stand, owner, DAYS + 1)
     assert await stand.one("SELECT forgotten_through FROM runtime.consumer_offset") == 0, "of the new topic"
