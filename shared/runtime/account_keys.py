@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from shared.contracts.http.title import SealingKeysView
 from shared.contracts.message import Erased
+from shared.runtime.http_failures import HTTP_FAILURES
 from shared.runtime.replicas import Address, Replicas
 from shared.runtime.sealing import Sealer, Unsealable, key_id, key_id_in, opened_text
 from shared.runtime.settings import Settings
@@ -125,7 +126,7 @@ class AccountKeys:
                     f"{address.url}".rstrip("/") + path, headers={"Host": address.host}, extensions=address.extensions
                 )
             return SealingKeysView.model_validate(json.loads(answer.content)) if answer.status_code == 200 else None
-        except (httpx2.HTTPError, TimeoutError, ValueError, ValidationError):
+        except (*HTTP_FAILURES, TimeoutError, ValueError, ValidationError):
             return None
 
 

@@ -16,6 +16,7 @@ from fastapi import Response
 
 from shared.domain.refusals import Refusal, text_of
 from shared.runtime import tracing
+from shared.runtime.http_failures import HTTP_FAILURES
 from shared.runtime.replicas import Address, Replicas
 from shared.runtime.settings import Settings
 from shared.runtime.web import Problem
@@ -101,7 +102,7 @@ class Owners:
                     answer = await self._asked(call, address)
             except NOTHING_WAS_SENT:
                 no, goes_on = _away(call.owner), others
-            except httpx2.HTTPError:
+            except HTTP_FAILURES:
                 no, goes_on = _no_answer(call), call.repeatable
             except TimeoutError:
                 no, goes_on = _no_answer(call), call.repeatable and others

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
+import httpx2
 import pytest
 
 from services.gateway.app import MIGRATIONS
@@ -145,6 +147,23 @@ async def test_of_replicas_that_are_all_away_it_is_said_so(edge: Callable[..., A
         answer = await gateway.get("/v1/balances")
         assert (answer.status_code, answer.json()["code"]) == (504, "NO_ANSWER")
         assert time.monotonic() - began < 3
+
+
+async def test_a_connection_that_is_closed_while_it_is_made_is_one_that_died(
+    edge: Callable[..., Awaitable[Gateway]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client then fails with an error of another kind than its own."""
+    real, closed = httpx2.AsyncClient.request, [True]
+
+    async def request(client: httpx2.AsyncClient, method: str, url: str, **more: Any) -> httpx2.Response:  # noqa: ANN401
+        if url.startswith("http://127") and closed and closed.pop():
+            raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+        return await real(client, method, url, **more)
+
+    monkeypatch.setattr(httpx2.AsyncClient, "request", request)
+    gateway = await edge("{good}")
+    assert (await gateway.http.get("/v1/balances", headers=await gateway.key(7))).status_code == 200
+    assert not closed
 
 
 async def test_a_wait_that_is_meant_is_no_silence(edge: Callable[..., Awaitable[Gateway]]) -> None:

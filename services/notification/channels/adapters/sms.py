@@ -9,6 +9,7 @@ import httpx2
 
 from services.notification.channels.port import Refused, SendAnswer, Sent, Sms, Unknown
 from shared.domain.refusals import Refusal
+from shared.runtime.http_failures import HTTP_FAILURES
 
 SEND_SECONDS = 10.0
 NEVER = (400, 422)
@@ -33,7 +34,7 @@ class HttpSmsSender:
                 response = await self._client.post(
                     "/messages", json={"out_id": sms.out_id, "mobile": sms.mobile, "text": sms.text}
                 )
-        except (httpx2.HTTPError, TimeoutError) as error:
+        except (*HTTP_FAILURES, TimeoutError) as error:
             return Unknown(type(error).__name__)
         if response.status_code in NEVER:
             return Refused(Refusal.NUMBER_REFUSED)

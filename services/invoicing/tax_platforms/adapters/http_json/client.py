@@ -18,6 +18,7 @@ from services.invoicing.tax_platforms.port import (
     SubmitAnswer,
     Unknown,
 )
+from shared.runtime.http_failures import HTTP_FAILURES
 
 CALL_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
@@ -63,5 +64,5 @@ class HttpJsonPlatform:
             if response.status_code >= 500:
                 return Unknown(f"HTTP {response.status_code}")
             return read(response.json())
-        except (httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+        except (*HTTP_FAILURES, TimeoutError, ValueError, RecursionError) as error:
             return Unknown(type(error).__name__)
