@@ -29,6 +29,8 @@ class Operators:
         self.random, self.stage, self.bugs = scene.random, scene.stage, scene.bugs
         self.forged: set[tuple[Partition, int]] = set()
         """Places of records that none of our services wrote."""
+        self.impersonated: set[str] = set()
+        """Ids of events of which there is a forged copy with other content. If the real one was parked, the copy takes effect first."""
 
     async def ship_bug(self) -> None:
         """In a handler of what comes next, or in what a worker does."""
@@ -68,6 +70,7 @@ class Operators:
             headers["ce_type"] = b"WrittenByALaterVersion"
         else:
             value = value.replace(b'"account_id":', b'"account_id":1', 1)
+            self.impersonated.add((headers["ce_id"] or b"").decode())
         record = self.stage.log.append(Outgoing(topic, real.key or b"", value, tuple(headers.items())))
         self.forged.add((record.partition, record.offset))
         self.scene.happened("record forged")
@@ -95,7 +98,8 @@ class Operators:
             return await parked.parked_records(db, "open")
 
     def _is_forged(self, row: Parked) -> bool:
-        return (Partition(row.topic, row.partition), row.offset) in self.forged
+        conflicts = row.reason == "CONTENT_CONFLICT" and row.event_id in self.impersonated
+        return conflicts or (Partition(row.topic, row.partition), row.offset) in self.forged
 
     async def _redrive(self, process: Process, row: Parked) -> None:
         try:
