@@ -4,21 +4,35 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from deploy.verify import intake, invoices, ledger, messages, records
-from deploy.verify.world import World, endpoints_file, live
+from deploy.verify.world import TOPICS, UPSTREAM, World, endpoints_file, live
 
 REST_SECONDS = 60.0
 
 Check = Callable[[World], Awaitable[list[str]]]
+OURS = tuple(topic for topic in TOPICS if topic not in UPSTREAM)
+FROM_THE_BEGINNING: dict[Check, Collection[str]] = {
+    intake.every_effect_once: ("billing.events",),
+    intake.every_refund_once: ("billing.events",),
+    intake.cash_equals_top_ups: ("account.events",),
+    messages.nothing_committed_left_unpublished: OURS,
+    messages.order_per_key: OURS,
+}
+"""What nobody can judge by the rest of a topic of which the first records have left."""
 CHECKS: tuple[Check, ...] = (*intake.CHECKS, *ledger.CHECKS, *invoices.CHECKS, *messages.CHECKS, *records.CHECKS)
 
 
 async def violations(world: World, checks: tuple[Check, ...] = CHECKS) -> dict[str, list[str]]:
     """By the name of the invariant; empty when all hold."""
-    found = {check.__name__: await check(world) for check in checks}
+    found = {check.__name__: await check(world) for check in checks if not unknown(world, check)}
     return {name: texts for name, texts in found.items() if texts}
+
+
+def unknown(world: World, check: Check) -> list[str]:
+    """The topics that would have to be whole for it, and are not."""
+    return [topic for topic in FROM_THE_BEGINNING.get(check, ()) if topic in world.shortened]
 
 
 async def run() -> int:
@@ -38,12 +52,16 @@ async def run() -> int:
             break
         await asyncio.sleep(1)  # what is under way comes to rest; only then do all invariants have to hold
     for check in CHECKS:
-        texts = found.get(check.__name__, [])
-        sys.stdout.write(f"{'ok   ' if not texts else 'WRONG'} {check.__name__.replace('_', ' ')}\n")
+        texts, shortened = found.get(check.__name__, []), unknown(world, check)
+        verdict = "?    " if shortened else "WRONG" if texts else "ok   "
+        sys.stdout.write(f"{verdict} {check.__name__.replace('_', ' ')}\n")
+        texts += [f"not judged: the first records of {', '.join(shortened)} have left"] if shortened else []
         for text in texts[:10]:
             sys.stdout.write(f"        {text}\n")
     seen = sum(len(world.records(topic)) for topic in world.topics)
-    sys.stdout.write(f"{len(CHECKS)} invariants over {seen} records, {len(found)} violated\n")
+    left_open = sum(bool(unknown(world, check)) for check in CHECKS)
+    told = f", {left_open} not judged" if left_open else ""
+    sys.stdout.write(f"{len(CHECKS)} invariants over {seen} records, {len(found)} violated{told}\n")
     return 1 if found else 0
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import ssl
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,6 +54,11 @@ class World(Protocol):
     @property
     def logs(self) -> Sequence[Path]: ...
 
+    @property
+    def shortened(self) -> Collection[str]:
+        """Topics of which the first records have left: Kafka keeps them for some days."""
+        ...
+
     async def rows(self, service: str, query: str, *arguments: object) -> list[Row]: ...
 
     def records(self, topic: str) -> Sequence[Seen]: ...
@@ -67,6 +72,7 @@ class Live:
     topics: dict[str, list[Seen]]
     platform_log: Sequence[Row] = ()
     logs: Sequence[Path] = field(default_factory=list)
+    shortened: Collection[str] = ()
 
     async def rows(self, service: str, query: str, *arguments: object) -> list[Row]:
         return [dict(row) for row in await self.connections[service].fetch(query, *arguments)]
@@ -84,7 +90,8 @@ async def live(endpoints: dict[str, Any], log_folder: Path | None = None) -> Liv
     connections = {service: await asyncpg.connect(endpoints["dsn"][service]) for service in SERVICES}
     platform_log = await asyncio.to_thread(_platform_log, f"{endpoints['tax_platform']}/log")
     logs = sorted(log_folder.glob("*.log")) if log_folder is not None else []
-    return Live(connections, await read_topics(endpoints["kafka"], kafka_security(endpoints)), platform_log, logs)
+    topics, shortened = await read_topics(endpoints["kafka"], kafka_security(endpoints))
+    return Live(connections, topics, platform_log, logs, shortened)
 
 
 def _platform_log(url: str) -> list[Row]:
@@ -108,8 +115,12 @@ def kafka_security(endpoints: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def read_topics(bootstrap: str, security: Mapping[str, Any] = NOTHING) -> dict[str, list[Seen]]:
-    """Everything the topics hold, from the first offset to the end as of now. Joins no group and commits nothing."""
+async def read_topics(
+    bootstrap: str, security: Mapping[str, Any] = NOTHING, topics: Sequence[str] = TOPICS
+) -> tuple[dict[str, list[Seen]], set[str]]:
+    """Everything the topics hold, from the first offset to the end as of now, and which of them do not begin at zero any more.
+    Joins no group and commits nothing.
+    """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -118,11 +129,11 @@ async def read_topics(bootstrap: str, security: Mapping[str, Any] = NOTHING) -> 
         **security,
     )
     await consumer.start()
-    found: dict[str, list[Seen]] = {topic: [] for topic in TOPICS}
+    found: dict[str, list[Seen]] = {topic: [] for topic in topics}
     try:
-        parts = await _partitions(bootstrap, security)
+        parts = await _partitions(bootstrap, security, topics)
         consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
+        begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
         await consumer.seek_to_beginning(*parts)
         while any([await consumer.position(part) < ends[part] for part in parts]):
             for part, records in (await consumer.getmany(timeout_ms=500)).items():
@@ -132,14 +143,14 @@ async def read_topics(bootstrap: str, security: Mapping[str, Any] = NOTHING) -> 
                 ]
     finally:
         await consumer.stop()
-    return found
+    return found, {part.topic for part, begin in begins.items() if begin > 0}
 
 
-async def _partitions(bootstrap: str, security: Mapping[str, Any]) -> list[TopicPartition]:
+async def _partitions(bootstrap: str, security: Mapping[str, Any], topics: Sequence[str]) -> list[TopicPartition]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **security)
     await admin.start()
     try:
-        described = await admin.describe_topics(list(TOPICS))
+        described = await admin.describe_topics(list(topics))
     finally:
         await admin.close()
     return [TopicPartition(topic["topic"], part["partition"]) for topic in described for part in topic["partitions"]]

@@ -15,6 +15,7 @@ class _OneLedger:
     database: Database
     platform_log: tuple[Row, ...] = ()
     logs: tuple[()] = ()
+    shortened: tuple[()] = ()
 
     async def rows(self, service: str, query: str, *arguments: object) -> list[Row]:
         assert service == "ledger"
