@@ -188,9 +188,23 @@ class Consumer:
         if seem_early(entries):
             async with self._database.read() as db:  # the clock that all share has the last word
                 entries = self._reader.judged_again(entries, await self._clock.lease_time(db) + self._clock.offset)
+        await self._pass_over_dismissed(entries)
         for partition, start in begun.items():
             self._came_again(partition, start.tries - 1)
         return entries, any(start.tries > 1 for start in begun.values())
+
+    async def _pass_over_dismissed(self, entries: Sequence[Entry]) -> None:
+        """What somebody decided shall never take effect, when Kafka brings it again. Another record at its place is another matter."""
+        known = self.places.known
+        again = [entry for entry in entries if entry.record.offset < known.get(entry.record.partition, 0)]
+        if not again:
+            return
+        async with self._database.read() as db:
+            dismissed = await store.dismissed(db, self.name, [entry.record for entry in again])
+        for entry in again:
+            fingerprint = dismissed.get((entry.record.partition, entry.record.offset))
+            if fingerprint is not None and fingerprint == about(entry.record).fingerprint:
+                entry.message = None
 
     async def _apply(self, entries: list[Entry], also: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         """The transaction. Everything a batch or a message does is in here or did not happen."""
@@ -330,8 +344,10 @@ class Consumer:
 
     async def _count(self, entry: Entry) -> int:
         place = entry.record.partition, entry.record.offset
+        anew = place in self._owed
+        self._owed.add(place)  # until its commit is known: if that fails it may have counted, and counts again
         async with self._database.transaction() as db:
-            tries = await store.begin_record(db, self.name, entry.record, anew=place in self._owed)
+            tries = await store.begin_record(db, self.name, entry.record, anew)
         self._owed.discard(place)
         entry.counted = True
         return tries

@@ -268,6 +268,23 @@ async def park(
     return fresh is True
 
 
+async def dismissed(db: Connection, consumer: str, records: Sequence[Record]) -> dict[tuple[Partition, int], bytes]:
+    """Fingerprints of the parked records that were dismissed at these places."""
+    rows = await db.fetch(
+        """
+        SELECT p.topic, p."partition", p."offset", p.fingerprint FROM runtime.parked p
+        JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS r (topic, part, "offset")
+            ON p.topic = r.topic AND p."partition" = r.part AND p."offset" = r."offset"
+        WHERE p.consumer = $1 AND p.status = 'dismissed' AND p.fingerprint IS NOT NULL
+        """,
+        consumer,
+        [record.partition.topic for record in records],
+        [record.partition.number for record in records],
+        [record.offset for record in records],
+    )
+    return {(Partition(row["topic"], row["partition"]), row["offset"]): row["fingerprint"] for row in rows}
+
+
 async def parks_in_a_row(db: Connection, consumer: str) -> int:
     return await db.fetchval("SELECT parks FROM runtime.breaker WHERE consumer = $1", consumer) or 0
 

@@ -207,6 +207,8 @@ async def test_a_redrive_says_why_it_failed(upstream_stand: Stand, counting: Cou
     await upstream_stand.take("account.events", structured(TOP_UP, kind="CashToppedUp"))
     counting.problems = [Unacceptable("NO_OTHER", "mend that too")]
     assert await redrive(upstream_stand) == {"status": "open", "reason": "NO_OTHER", "text": "mend that too"}
+    counting.problems = [Unacceptable("NO_OTHER", "no row for a\0b")]
+    assert (await redrive(upstream_stand))["text"] == "no row for a\ufffdb", "no database takes a NUL in a text"
     counting.problems = [ZeroDivisionError("a bug")]
     assert "ZeroDivisionError" in (await redrive(upstream_stand))["text"]
     assert await redrive(upstream_stand) == {"status": "redriven"}

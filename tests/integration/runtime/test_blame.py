@@ -1,9 +1,14 @@
 """Whose fault it is: transient errors never count, also across restarts; what is the system's fault parks nothing and is said aloud."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
 import asyncpg
 import pytest
+from asyncpg import Connection
 
-from shared.runtime import handling
+from shared.runtime import handling, store
 from shared.runtime.blame import is_the_systems, is_transient
 from shared.runtime.handling import Consumer
 from shared.runtime.transport import NotDone, Record
@@ -190,3 +195,33 @@ async def test_a_park_of_an_attempt_that_did_not_commit_is_forgotten(batch_stand
     await batch_stand.as_owner(FAILS_ONCE)
     await batch_stand.consumer.on_batch([batch_stand.arrived(7)])
     assert (await batch_stand.effects(), await batch_stand.parked()) == ([7], [])
+
+
+async def test_a_count_whose_commit_was_not_answered_counts_once(
+    stand: Stand, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five attempts are five, whatever becomes of the connection that counts them."""
+    counts, transaction, begin_record = 0, stand.database.transaction, store.begin_record
+    lost: list[Connection] = []
+
+    @asynccontextmanager
+    async def unanswered(*arguments: Any) -> AsyncIterator[Connection]:  # noqa: ANN401
+        async with transaction(*arguments) as db:
+            yield db
+        if lost:
+            lost.clear()
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    async def begun(db: Connection, *arguments: Any, **named: Any) -> int:  # noqa: ANN401
+        nonlocal counts
+        counts += 1
+        if counts % 2:
+            lost.append(db)
+        return await begin_record(db, *arguments, **named)
+
+    monkeypatch.setattr(stand.database, "transaction", unanswered)
+    monkeypatch.setattr(store, "begin_record", begun)
+    counting.problems = [ValueError("a bug")] * 10
+    await stand.consumer.on_batch([stand.arrived(1)])
+    assert await stand.parked() == [(0, "ATTEMPTS_EXHAUSTED")]
+    assert 10 - len(counting.problems) == 1 + handling.ATTEMPTS_MAX, "with its batch, and five times alone"
