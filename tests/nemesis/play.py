@@ -95,7 +95,8 @@ async def played(stack: NemesisStack, schedule: Schedule, say: Say, accounts: ra
 
 def is_loss(text: str) -> bool:
     """Whether it says that something is gone. Anything else is wrong whatever was lost."""
-    return text.startswith(LOST) or text.partition(":")[0] in LOST_BY_CHECK or " asked for others than " in text
+    gone = text.startswith(LOST) or " asked for others than " in text or '"code":"NOT_FOUND"' in text
+    return gone or text.partition(":")[0] in LOST_BY_CHECK
 
 
 @contextmanager
