@@ -11,7 +11,7 @@ from tests.simulation.run import Simulation
 from tests.support.databases import Databases
 from tests.support.source import ROOT
 
-SEEDS = (25, 41, 0, 5, 11, 44, 40, 7, 24)
+SEEDS = (30, 25, 64, 11, 35)
 """Chosen so that together they come by every line."""
 
 NOT_ABOUT_MESSAGES = {
