@@ -19,7 +19,7 @@ from asyncpg import Connection, QueryCanceledError
 
 from shared.contracts.message import Message, Park, Unacceptable
 from shared.contracts.parking import RecordParked
-from shared.runtime import blame, facts, store, tracing
+from shared.runtime import blame, dismissed, facts, store, tracing
 from shared.runtime.about import About, about, plain
 from shared.runtime.clock import Clock
 from shared.runtime.database import Database
@@ -175,36 +175,21 @@ class Consumer:
         for record in records:
             offsets[record.partition].append(record.offset)
         async with self._database.transaction() as db:
-            await db.execute(
-                "SET LOCAL synchronous_commit = off"
-            )  # losing a count in a crash of PostgreSQL does no harm
+            # Losing a count in a crash of PostgreSQL does no harm.
+            await db.execute("SET LOCAL synchronous_commit = off")
             spans = [(partition, min(seen), max(seen)) for partition, seen in offsets.items()]
             begun = await store.begin_batch(db, self.name, spans, now)
         entries = []
         for record in records:
-            start = begun[record.partition]
-            received_at = start.received_at if record.offset <= start.received_through else now
+            received_at = begun[record.partition].receipt(record.offset, now)
             entries.append(self._reader.entry(record, received_at, received_at))
         if seem_early(entries):
             async with self._database.read() as db:  # the clock that all share has the last word
                 entries = self._reader.judged_again(entries, await self._clock.lease_time(db) + self._clock.offset)
-        await self._pass_over_dismissed(entries)
+        await dismissed.pass_over(self._database, self.name, entries, self.places.known)
         for partition, start in begun.items():
             self._came_again(partition, start.tries - 1)
         return entries, any(start.tries > 1 for start in begun.values())
-
-    async def _pass_over_dismissed(self, entries: Sequence[Entry]) -> None:
-        """What somebody decided shall never take effect, when Kafka brings it again. Another record at its place is another matter."""
-        known = self.places.known
-        again = [entry for entry in entries if entry.record.offset < known.get(entry.record.partition, 0)]
-        if not again:
-            return
-        async with self._database.read() as db:
-            dismissed = await store.dismissed(db, self.name, [entry.record for entry in again])
-        for entry in again:
-            fingerprint = dismissed.get((entry.record.partition, entry.record.offset))
-            if fingerprint is not None and fingerprint == about(entry.record).fingerprint:
-                entry.message = None
 
     async def _apply(self, entries: list[Entry], also: Callable[[Connection], Awaitable[None]] | None = None) -> None:
         """The transaction. Everything a batch or a message does is in here or did not happen."""

@@ -19,6 +19,9 @@ class Begun:
     received_through: int
     received_at: datetime
 
+    def receipt(self, offset: int, now: datetime) -> datetime:
+        return self.received_at if offset <= self.received_through else now
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
