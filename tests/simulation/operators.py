@@ -98,6 +98,7 @@ class Operators:
             return await parked.parked_records(db, "open")
 
     def _is_forged(self, row: Parked) -> bool:
+        """Or can take effect no more, because its forged copy did."""
         conflicts = row.reason == "CONTENT_CONFLICT" and row.event_id in self.impersonated
         return conflicts or (Partition(row.topic, row.partition), row.offset) in self.forged
 

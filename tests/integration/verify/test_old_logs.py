@@ -72,6 +72,10 @@ async def test_a_checker_that_does_not_know_would_raise_the_alarm(world: FlowWor
     )
 
 
+async def test_a_topic_that_is_empty_and_should_be_whole_raises_the_alarm(world: FlowWorld) -> None:
+    assert "every_record_accounted_for" in await violations(Later(world, 10_000, knows=False))
+
+
 async def test_what_is_left_is_still_judged(world: FlowWorld) -> None:
     issued = next(row for row in world.platform_log if row["event"] == "issued")
     world.storage.log({**issued, "number": "1" * 20})
